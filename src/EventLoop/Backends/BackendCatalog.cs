@@ -1,0 +1,39 @@
+using Toolkit.Backends.Epoll;
+
+namespace Toolkit.Backends;
+
+/// <summary>Which backend a loop gets: the options' kind, else the environment's, else the best of this machine.</summary>
+internal static class BackendCatalog
+{
+    public static IoBackend Create(EventLoopOptions options)
+    {
+        if (options.BackendFactory is { } factory)
+        {
+            return factory() ?? throw new InvalidOperationException("The backend factory returned null.");
+        }
+
+        LoopKind kind = options.Kind == LoopKind.Auto ? FromEnvironment() : options.Kind;
+        return kind switch
+        {
+            LoopKind.Epoll => CreateEpoll(),
+            _ => CreateEpoll(),
+        };
+    }
+
+    private static EpollBackend CreateEpoll()
+        => OperatingSystem.IsLinux()
+            ? new EpollBackend()
+            : throw new BackendUnavailableException("epoll", "epoll is Linux's own. ");
+
+    private static LoopKind FromEnvironment()
+    {
+        string? name = Environment.GetEnvironmentVariable(EventLoopOptions.BackendVariable);
+        return name?.ToUpperInvariant() switch
+        {
+            null or "" or "AUTO" => LoopKind.Auto,
+            "EPOLL" => LoopKind.Epoll,
+            _ => throw new BackendUnavailableException(
+                name, $"{EventLoopOptions.BackendVariable} names no kind of loop. It may be auto or epoll."),
+        };
+    }
+}

@@ -1,0 +1,306 @@
+using System.Net.Sockets;
+
+namespace Toolkit.Backends;
+
+/// <summary>
+/// The seam between a loop and an operating system: what differs per system is below it, what users know is above it,
+/// and nothing is on both sides. A loop is composed with one backend.
+/// </summary>
+/// <remarks>
+/// <para>
+/// It is completion-style: an operation is submitted, and its owner is told what came of it. Over a system that reports
+/// readiness a completion is "try; if it would block, wait and try again", while readiness over a system that completes
+/// could only be polling. The contract, which one suite of tests holds every backend to:
+/// </para>
+/// <list type="number">
+/// <item><description>
+/// Threads: everything belongs to the thread of <see cref="Attach"/>, except <see cref="Wake"/> and
+/// <see cref="Clock"/>, which any thread may use, before <see cref="Attach"/> and after disposal too.
+/// </description></item>
+/// <item><description>
+/// Each arming ends exactly once, and everything is told from <see cref="Poll"/>, never from within
+/// <see cref="Submit"/>, <see cref="Cancel"/> or <see cref="Release"/>. A standing operation ends either by its owner's
+/// returning false or by its owner's being told of the end.
+/// </description></item>
+/// <item><description>
+/// A handle has one place on the read side, one on the write side, and one for the hang-up watch.
+/// </description></item>
+/// <item><description>
+/// <see cref="TrySend(IoHandle, ReadOnlySpan{byte}, out SocketError)"/> is for moments when no send is in flight on the
+/// handle. When it fails because the peer is gone, the read side, if armed, ends as well: with the error, or with the end
+/// of file after which the owner, who knows of the failed send, does not mistake it for a clean one.
+/// </description></item>
+/// <item><description>
+/// Between a cancellation and the end that answers it nothing else is told. A cancelled receive never eats data: what the
+/// backend had already taken comes first after the next submission, and the end of file waits behind it. The same holds
+/// for a receive whose owner returned false, and for connections that were already accepted.
+/// </description></item>
+/// <item><description>
+/// Memory: the backend lends its own buffer for the length of one call (an idle connection pins none), or asks for the
+/// owner's just before it writes into it.
+/// </description></item>
+/// <item><description>
+/// No event, byte or close ever reaches the stranger who got the same descriptor number: what comes from the system is
+/// matched with a generation that changes with every release.
+/// </description></item>
+/// <item><description>
+/// A released handle's operations end with <see cref="SocketError.OperationAborted"/>; what the system still holds of it
+/// is given back when nothing is in flight any more.
+/// </description></item>
+/// <item><description>
+/// Errors of the network are values. What is thrown is a mistake of the caller, or a fault of the system so deep that
+/// the loop cannot go on.
+/// </description></item>
+/// </list>
+/// </remarks>
+public abstract class IoBackend : IDisposable
+{
+    /// <summary>At most this many completions are told per poll, so that timers and callbacks get their turn.</summary>
+    protected const int CompletionsPerPoll = 64;
+
+    // Ends that were decided on outside of Poll wait here for the next one.
+    private readonly Queue<(IoOperation Operation, SocketError Error)> _pendingEnds = new();
+
+    /// <summary>The kind of backend in one lower-case word, such as <c>epoll</c>.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>The clock that timers and <see cref="Poll"/> follow.</summary>
+    public abstract IoClock Clock { get; }
+
+    /// <summary>Whether <see cref="Poll"/> has something to tell without waiting.</summary>
+    protected bool HasPendingEnds => _pendingEnds.Count > 0;
+
+    /// <summary>Binds the backend to the calling thread. Called when the loop begins to run, each time.</summary>
+    public abstract void Attach();
+
+    /// <summary>
+    /// Submits what is to be submitted, waits until something has completed, <see cref="Wake"/> was called or the time has
+    /// come, and tells a bounded number of completions.
+    /// </summary>
+    /// <param name="untilTicks">
+    /// The time of <see cref="Clock"/> until which to wait; a time in the past does not wait, and
+    /// <see cref="long.MaxValue"/> waits for ever. The wait is never shorter, unless something else ended it.
+    /// </param>
+    /// <returns>How many completions were told.</returns>
+    public abstract int Poll(long untilTicks);
+
+    /// <summary>Ends the wait of the current <see cref="Poll"/>, or else of the next. Any thread; many calls count as one.</summary>
+    public abstract void Wake();
+
+    /// <summary>
+    /// Makes a socket: bound when a local end point is given, listening when a backlog is. Nothing is left behind when
+    /// it fails.
+    /// </summary>
+    /// <returns>The handle, or null with the error that says why.</returns>
+    public abstract IoHandle? Open(in HandleSpec spec, out SocketError error);
+
+    /// <summary>Sets an option of a connection. Unknown to this system: <see cref="SocketError.ProtocolOption"/>.</summary>
+    public abstract SocketError SetOption(IoHandle handle, IoOption option, int value);
+
+    /// <summary>
+    /// Sends as much as can be sent at this moment. Must not be called while a send is in flight on the handle.
+    /// </summary>
+    /// <returns>
+    /// The number of bytes that have left. When that is not all, <paramref name="error"/> is
+    /// <see cref="SocketError.WouldBlock"/> or what went wrong. A backend that has no try always answers that it would block.
+    /// </returns>
+    public abstract int TrySend(IoHandle handle, ReadOnlySpan<byte> data, out SocketError error);
+
+    /// <summary>The same for several buffers, as if they were one.</summary>
+    public abstract long TrySend(IoHandle handle, ReadOnlySpan<ReadOnlyMemory<byte>> buffers, out SocketError error);
+
+    /// <summary>Ends the sending side: the peer reads the end of the stream after all that was sent.</summary>
+    public abstract SocketError ShutdownSend(IoHandle handle);
+
+    /// <summary>Arms an operation, which is not armed and whose place on its handle is free.</summary>
+    public void Submit(IoOperation operation)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        RequireOwn(operation.Handle);
+        ObjectDisposedException.ThrowIf(operation.Handle.IsReleased, operation.Handle);
+        operation.Handle.Occupy(operation);
+        operation.State = IoOperationState.Armed;
+        Arm(operation);
+    }
+
+    /// <summary>
+    /// Asks for the end of an operation. It still ends through <see cref="Poll"/>, and perhaps with success: a send or a
+    /// connect that has completed meanwhile says so. Does nothing when the operation is not armed.
+    /// </summary>
+    public void Cancel(IoOperation operation)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        RequireOwn(operation.Handle);
+        switch (operation.State)
+        {
+            case IoOperationState.Armed:
+                operation.State = IoOperationState.Ending;
+                Disarm(operation);
+                break;
+            case IoOperationState.Delivering:
+                // The callback that is running decides by what it returns.
+                break;
+        }
+    }
+
+    /// <summary>
+    /// Gives a handle back. Its operations end; its descriptor is closed when nothing is in flight on it.
+    /// </summary>
+    /// <param name="handle">The handle; a second release does nothing.</param>
+    /// <param name="reset">
+    /// Whether the peer is to see a reset, so that it does not take what it got for all there was.
+    /// </param>
+    public void Release(IoHandle handle, bool reset)
+    {
+        ArgumentNullException.ThrowIfNull(handle);
+        RequireOwn(handle);
+        if (handle.IsReleased)
+        {
+            return;
+        }
+
+        handle.MarkReleased();
+        Abandon(handle.ReadSide);
+        Abandon(handle.WriteSide);
+        Abandon(handle.HangUp);
+        Close(handle, reset);
+    }
+
+    /// <summary>Closes the backend itself. Handles that were not released are closed with it, and tell nothing.</summary>
+    public void Dispose()
+    {
+        Dispose(disposing: true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Closes what the backend holds.</summary>
+    protected abstract void Dispose(bool disposing);
+
+    /// <summary>Starts an operation. A failure is told by <see cref="EndLater"/>.</summary>
+    protected abstract void Arm(IoOperation operation);
+
+    /// <summary>Stops an operation, whose state is <see cref="IoOperationState.Ending"/>, and sees to its end.</summary>
+    protected abstract void Disarm(IoOperation operation);
+
+    /// <summary>Closes a released handle, now or when the system is done with it.</summary>
+    protected abstract void Close(IoHandle handle, bool reset);
+
+    /// <summary>Has the operation end at the next poll.</summary>
+    protected void EndLater(IoOperation operation, SocketError error)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        operation.State = IoOperationState.Ending;
+        _pendingEnds.Enqueue((operation, error));
+    }
+
+    /// <summary>Tells the ends that wait. Called at the start of <see cref="Poll"/>; those that this causes wait again.</summary>
+    protected int TellPendingEnds()
+    {
+        int count = _pendingEnds.Count;
+        for (int i = 0; i < count; i++)
+        {
+            (IoOperation operation, SocketError error) = _pendingEnds.Dequeue();
+            End(operation, error);
+        }
+
+        return count;
+    }
+
+    /// <summary>Ends an operation now and tells its owner, who may submit it again at once. From <see cref="Poll"/> only.</summary>
+    protected static void End(IoOperation operation, SocketError error)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        operation.Handle.Vacate(operation);
+        operation.State = IoOperationState.Idle;
+        operation.NotifyEnded(error);
+    }
+
+    /// <summary>Ends a send with success and tells its owner.</summary>
+    protected static void EndSend(SendOperation operation, int count)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        operation.Handle.Vacate(operation);
+        operation.State = IoOperationState.Idle;
+        operation.NotifySent(count);
+    }
+
+    /// <summary>Tells of received bytes that the backend lends.</summary>
+    /// <returns>Whether the operation is still armed.</returns>
+    protected static bool Deliver(ReceiveOperation operation, ReadOnlySpan<byte> data)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        operation.State = IoOperationState.Delivering;
+        return Settle(operation, operation.Receiver.OnReceived(data));
+    }
+
+    /// <summary>Tells of bytes that were received into the owner's buffer.</summary>
+    /// <returns>Whether the operation is still armed.</returns>
+    protected static bool DeliverFilled(ReceiveOperation operation, int count)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        operation.State = IoOperationState.Delivering;
+        return Settle(operation, operation.Receiver.OnBufferFilled(count));
+    }
+
+    /// <summary>Asks the owner for the buffer to receive into.</summary>
+    /// <returns>Whether the operation is still armed; when it is not, there is nothing to receive into.</returns>
+    protected static bool TryGetBuffer(ReceiveOperation operation, out Memory<byte> buffer)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        operation.State = IoOperationState.Delivering;
+        buffer = operation.Receiver.GetBuffer();
+        return Settle(operation, !buffer.IsEmpty);
+    }
+
+    /// <summary>Tells of an accepted connection.</summary>
+    /// <returns>Whether the operation is still armed.</returns>
+    protected static bool Deliver(AcceptOperation operation, IoHandle connection)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        operation.State = IoOperationState.Delivering;
+        return Settle(operation, operation.Acceptor.OnAccepted(connection));
+    }
+
+    /// <summary>Tells of a newcomer that was turned away for want of descriptors.</summary>
+    protected static void DeliverShed(AcceptOperation operation)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        operation.Acceptor.OnShed();
+    }
+
+    /// <summary>Whether the operation may be told of anything but its end.</summary>
+    protected static bool IsListening(IoOperation operation) => operation is { State: IoOperationState.Armed };
+
+    // A callback may have released the handle; its answer then no longer matters.
+    private static bool Settle(IoOperation operation, bool staysArmed)
+    {
+        if (staysArmed && !operation.Handle.IsReleased)
+        {
+            operation.State = IoOperationState.Armed;
+            return true;
+        }
+
+        operation.Handle.Vacate(operation);
+        operation.State = IoOperationState.Idle;
+        return false;
+    }
+
+    private void Abandon(IoOperation? operation)
+    {
+        // Delivering: the callback that released the handle is about to return, which ends the arming.
+        // Ending: its end is on its way.
+        if (operation is { State: IoOperationState.Armed })
+        {
+            EndLater(operation, SocketError.OperationAborted);
+        }
+    }
+
+    private void RequireOwn(IoHandle handle)
+    {
+        if (handle.Backend != this)
+        {
+            throw new InvalidOperationException(
+                $"The handle belongs to another loop's {handle.Backend.Name} backend. Use it on the loop that opened it.");
+        }
+    }
+}

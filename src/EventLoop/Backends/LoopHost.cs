@@ -1,0 +1,163 @@
+using Microsoft.Extensions.Logging;
+
+namespace Toolkit.Backends;
+
+/// <summary>
+/// What is left to do for a transport when a batch of callbacks has run: the writes of the batch leave together.
+/// </summary>
+public interface IFlushable
+{
+    /// <summary>Sends what was written. Calls no user code.</summary>
+    void Flush();
+}
+
+/// <summary>Something that lives on a loop and must not outlive it.</summary>
+public interface ILoopResident
+{
+    /// <summary>Where the loop keeps the resident; the loop's own.</summary>
+    int ResidentIndex { get; set; }
+
+    /// <summary>
+    /// The loop is being disposed. A resident that is already on its way out may go on for the moment; the others end
+    /// now. Each leaves by <see cref="LoopHost.RemoveResident"/>.
+    /// </summary>
+    void OnLoopShutdown();
+
+    /// <summary>The time for going on is over: end, whatever is lost.</summary>
+    void OnLoopShutdownExpired();
+}
+
+/// <summary>
+/// What a transport needs of its loop, and a user of transports does not: the backend, the flush of joined writes, the
+/// way into user code, and a place among the loop's residents. Loop thread only.
+/// </summary>
+public sealed class LoopHost
+{
+    private readonly EventLoop _loop;
+    private readonly List<ILoopResident> _residents = [];
+    private IFlushable[] _dirty = new IFlushable[64];
+    private int _dirtyCount;
+
+    internal LoopHost(EventLoop loop, IoBackend backend)
+    {
+        _loop = loop;
+        Backend = backend;
+    }
+
+    /// <summary>The loop's backend.</summary>
+    public IoBackend Backend { get; }
+
+    /// <summary>How many residents the loop has.</summary>
+    public int ResidentCount => _residents.Count;
+
+    /// <summary>A logger in the given category, as the loop's options say.</summary>
+    public ILogger CreateLogger(string category) => _loop.LoggerFactory.CreateLogger(category);
+
+    /// <summary>
+    /// Has <see cref="IFlushable.Flush"/> called once, when the callbacks that are running now (at most 64) have run.
+    /// </summary>
+    public void FlushSoon(IFlushable target)
+    {
+        if (_dirtyCount == _dirty.Length)
+        {
+            Array.Resize(ref _dirty, _dirtyCount * 2);
+        }
+
+        _dirty[_dirtyCount++] = target;
+    }
+
+    /// <summary>Makes the loop know of something that must end with it.</summary>
+    /// <exception cref="ObjectDisposedException">The loop is being disposed.</exception>
+    public void AddResident(ILoopResident resident)
+    {
+        ArgumentNullException.ThrowIfNull(resident);
+        _loop.ThrowIfClosing();
+        resident.ResidentIndex = _residents.Count;
+        _residents.Add(resident);
+    }
+
+    /// <summary>The resident has ended, or handed what it had to another.</summary>
+    public void RemoveResident(ILoopResident resident)
+    {
+        ArgumentNullException.ThrowIfNull(resident);
+        int index = resident.ResidentIndex;
+        ILoopResident last = _residents[^1];
+        _residents[index] = last;
+        last.ResidentIndex = index;
+        _residents.RemoveAt(_residents.Count - 1);
+    }
+
+    /// <summary>Puts <paramref name="successor"/> in the place of a resident, also while the loop is being disposed.</summary>
+    public void ReplaceResident(ILoopResident resident, ILoopResident successor)
+    {
+        ArgumentNullException.ThrowIfNull(resident);
+        ArgumentNullException.ThrowIfNull(successor);
+        successor.ResidentIndex = resident.ResidentIndex;
+        _residents[successor.ResidentIndex] = successor;
+    }
+
+    /// <summary>
+    /// Enters user code: the loop's synchronization context and the given execution context are current until the scope
+    /// is disposed, and what the code changed of them is undone. In debug mode the scope is timed.
+    /// </summary>
+    /// <param name="context">The execution context captured when the user registered the code; null for the loop's own.</param>
+    /// <param name="target">The object whose code it is, and <paramref name="member"/> its name: for messages.</param>
+    /// <param name="member">The name of the callback.</param>
+    public CallbackScope EnterUserCode(ExecutionContext? context, object target, string member)
+        => new(_loop, context, target, member);
+
+    internal void FlushWrites()
+    {
+        for (int i = 0; i < _dirtyCount; i++)
+        {
+            _dirty[i].Flush();
+            _dirty[i] = null!;
+        }
+
+        _dirtyCount = 0;
+    }
+
+    internal ILoopResident[] SnapshotResidents() => [.. _residents];
+}
+
+/// <summary>The time during which user code runs; made by <see cref="LoopHost.EnterUserCode"/>.</summary>
+public readonly ref struct CallbackScope
+{
+    private readonly EventLoop _loop;
+    private readonly SynchronizationContext? _outerSynchronization;
+    private readonly ExecutionContext? _outerContext;
+    private readonly object _target;
+    private readonly string _member;
+    private readonly long _entered;
+
+    internal CallbackScope(EventLoop loop, ExecutionContext? context, object target, string member)
+    {
+        _loop = loop;
+        _target = target;
+        _member = member;
+        _outerSynchronization = SynchronizationContext.Current;
+        _outerContext = ExecutionContext.Capture();
+        SynchronizationContext.SetSynchronizationContext(loop.SynchronizationContext);
+        if (context is not null && context != _outerContext)
+        {
+            ExecutionContext.Restore(context);
+        }
+
+        _entered = loop.IsDebug ? loop.Clock.Now : 0;
+    }
+
+    /// <summary>Leaves user code.</summary>
+    public void Dispose()
+    {
+        if (_loop.IsDebug)
+        {
+            _loop.ReportIfSlow(_entered, $"{_target.GetType().Name}.{_member}", null);
+        }
+
+        SynchronizationContext.SetSynchronizationContext(_outerSynchronization);
+        if (_outerContext is not null)
+        {
+            ExecutionContext.Restore(_outerContext);
+        }
+    }
+}

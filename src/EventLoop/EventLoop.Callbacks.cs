@@ -1,0 +1,158 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Toolkit.Scheduling;
+
+namespace Toolkit;
+
+/// <content>Running user code, and what becomes of what it throws.</content>
+public sealed partial class EventLoop
+{
+    /// <summary>
+    /// Called on the loop's thread with every error that nobody waits for. Null, the default, logs it at most once a
+    /// second per cause (<see cref="DefaultExceptionHandler"/>). A handler that throws is logged, with what it was to
+    /// handle; the loop goes on. Loop thread only.
+    /// </summary>
+    public Action<LoopError>? ExceptionHandler
+    {
+        get;
+        set
+        {
+            VerifyAccess();
+            field = value;
+        }
+    }
+
+    /// <summary>Hands an error to <see cref="ExceptionHandler"/>. Never throws. Loop thread only.</summary>
+    public void ReportError(LoopError error)
+    {
+        ArgumentNullException.ThrowIfNull(error);
+        if (ExceptionHandler is not { } handler)
+        {
+            DefaultExceptionHandler(error);
+            return;
+        }
+
+        try
+        {
+            handler(error);
+        }
+        catch (Exception exception)
+        {
+            LogQuietly(() => LoopLog.HandlerThrew(_logger, exception, error.Message));
+            DefaultExceptionHandler(error);
+        }
+    }
+
+    /// <summary>
+    /// Logs an error: what happens when no <see cref="ExceptionHandler"/> is set, and what one can fall back on. Of errors
+    /// that are alike, one a second is logged. Never throws.
+    /// </summary>
+    public void DefaultExceptionHandler(LoopError error)
+    {
+        ArgumentNullException.ThrowIfNull(error);
+        if (_logRate.ShouldLog($"{error.Message}/{error.Exception.GetType()}", out string suppressed))
+        {
+            LogQuietly(() => LoopLog.UnhandledError(_logger, error.Exception, error.Message, suppressed));
+        }
+    }
+
+    internal void ReportIfSlow(long entered, string name, CallbackHandle? handle)
+    {
+        long took = Clock.Now - entered;
+        if (took >= _slowTicks)
+        {
+            string created = handle?.Created is { } stack ? $" It was scheduled here:\n{stack}" : "";
+            LogQuietly(() => LoopLog.SlowCallback(_logger, name, new TimeSpan(took).TotalMilliseconds, created));
+        }
+    }
+
+    internal void ReportBlockingWait()
+    {
+        string stack = new StackTrace(skipFrames: 2, fNeedFileInfo: true).ToString();
+        LogQuietly(() => LoopLog.BlockingWait(_logger, stack));
+    }
+
+    // A callback of the ready queue: one with a handle (through _runHandle), a continuation, or an unsafe one.
+    private void RunCallback(Action<object?> callback, object? state)
+    {
+        long entered = IsDebug && callback != _runHandle ? Clock.Now : 0;
+        try
+        {
+            callback(state);
+        }
+        catch (Exception exception)
+        {
+            ReportError(new CallbackError("A callback or a continuation threw.", exception, null));
+        }
+
+        if (entered != 0)
+        {
+            ReportIfSlow(entered, $"{callback.Method.DeclaringType?.Name}.{callback.Method.Name}", null);
+        }
+
+        RestoreContexts();
+    }
+
+    private void RunHandle(ReadyHandle handle)
+    {
+        if (handle.TryTake(out Action<object?> callback, out object? state))
+        {
+            Invoke(callback, state, handle);
+        }
+    }
+
+    private void RunTimer(TimerHandle timer)
+    {
+        Action<object?> callback = timer.GetCallback(out object? state);
+        Invoke(callback, state, timer);
+        RestoreContexts();
+    }
+
+    private void Invoke(Action<object?> callback, object? state, CallbackHandle handle)
+    {
+        if (handle.Context is { } context && context != _baseContext)
+        {
+            ExecutionContext.Restore(context);
+        }
+
+        long entered = IsDebug ? Clock.Now : 0;
+        try
+        {
+            callback(state);
+        }
+        catch (Exception exception)
+        {
+            ReportError(new CallbackError(
+                handle is TimerHandle ? "The callback of a timer threw." : "A callback threw.", exception, handle));
+        }
+
+        if (IsDebug)
+        {
+            Delegate described = state as Action ?? (Delegate)callback;
+            ReportIfSlow(entered, $"{described.Method.DeclaringType?.Name}.{described.Method.Name}", handle);
+        }
+    }
+
+    // What one callback sets must not be seen by the next, which may belong to another user.
+    private void RestoreContexts()
+    {
+        SynchronizationContext.SetSynchronizationContext(SynchronizationContext);
+        if (_baseContext is not null)
+        {
+            ExecutionContext.Restore(_baseContext);
+        }
+    }
+
+    // A logger is user code too, and there is nobody left to tell of its failure.
+    private static void LogQuietly(Action log)
+    {
+        try
+        {
+            log();
+        }
+        catch (Exception exception)
+        {
+            Debug.WriteLine(exception);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+using System.Diagnostics;
+using System.Runtime.ExceptionServices;
+using Microsoft.Extensions.Logging;
+using Toolkit.Backends;
+using Toolkit.Scheduling;
+
+namespace Toolkit;
+
+/// <content>Running, stopping, and the end.</content>
+public sealed partial class EventLoop
+{
+    private readonly LeakSentinel? _leakSentinel;
+
+    /// <summary>
+    /// Makes a loop, runs <paramref name="main"/> on it on the calling thread until the task that it returns has ended,
+    /// and disposes the loop: transports that are closing get a moment to send what they hold
+    /// (<see cref="EventLoopOptions.ShutdownTimeout"/>), the others are aborted. Rethrows what <paramref name="main"/> throws.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">
+    /// A loop runs on this thread already, or the new one was stopped before <paramref name="main"/> had ended.
+    /// </exception>
+    public static void Run(Func<EventLoop, Task> main, EventLoopOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(main);
+        using var loop = new EventLoop(options);
+        loop.RunUntilComplete(() => main(loop));
+    }
+
+    /// <inheritdoc cref="Run(Func{EventLoop, Task}, EventLoopOptions?)"/>
+    /// <returns>The result of <paramref name="main"/>.</returns>
+    public static T Run<T>(Func<EventLoop, Task<T>> main, EventLoopOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(main);
+        using var loop = new EventLoop(options);
+        return loop.RunUntilComplete(() => main(loop));
+    }
+
+    /// <summary>
+    /// Starts a thread with a loop that runs until it is stopped: for a host that keeps the main thread for itself.
+    /// Speak to it with <see cref="CallSoonThreadSafe(Action)"/>. Returns when the loop runs.
+    /// </summary>
+    /// <param name="name">The thread's name.</param>
+    /// <param name="options">How the loop is made.</param>
+    /// <exception cref="BackendUnavailableException">The kind that was asked for cannot run here.</exception>
+    public static EventLoopThread StartThread(string name, EventLoopOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        return new EventLoopThread(name, new EventLoop(options));
+    }
+
+    /// <summary>
+    /// Runs the loop on the calling thread until <see cref="Stop"/>. Called after <see cref="Stop"/>, it runs one iteration
+    /// that does not wait. It can be run again, on the same thread.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">
+    /// This loop or another runs on this thread, or this one runs, or ran before, on another thread.
+    /// </exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
+    public void RunForever()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (t_current is { } running)
+        {
+            throw new InvalidOperationException(running == this
+                ? "The loop is running already. Await, or schedule a callback, instead of running it again."
+                : "Another loop is running on this thread. Run this one on a thread of its own (StartThread).");
+        }
+
+        RequireOwnerThread();
+        using var residence = new Residence(this);
+        LoopLog.Running(_logger, BackendName);
+        do
+        {
+            RunIteration();
+        }
+        while (!_stopRequested);
+    }
+
+    /// <summary>
+    /// Calls <paramref name="main"/> on the loop and runs the loop until the task that it returns has ended. Rethrows what
+    /// it throws.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">
+    /// As <see cref="RunForever"/>; and when the loop was stopped before <paramref name="main"/> had ended.
+    /// </exception>
+    public void RunUntilComplete(Func<Task> main)
+    {
+        ArgumentNullException.ThrowIfNull(main);
+        Task? task = null;
+        CallbackHandle start = CallSoon(() =>
+        {
+            task = Begin(main);
+            _ = task.ContinueWith(
+                static (_, loop) => ((EventLoop)loop!).Stop(),
+                this,
+                CancellationToken.None,
+                TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default);
+        });
+
+        try
+        {
+            RunForever();
+        }
+        finally
+        {
+            start.Cancel();
+        }
+
+        if (task is not { IsCompleted: true })
+        {
+            throw new InvalidOperationException("The loop was stopped before the main coroutine had ended.");
+        }
+
+        task.GetAwaiter().GetResult();
+    }
+
+    /// <inheritdoc cref="RunUntilComplete(Func{Task})"/>
+    /// <returns>The result of <paramref name="main"/>.</returns>
+    public T RunUntilComplete<T>(Func<Task<T>> main)
+    {
+        ArgumentNullException.ThrowIfNull(main);
+        Task<T>? task = null;
+        RunUntilComplete(() => (Task)(task = main()));
+        return task!.GetAwaiter().GetResult();
+    }
+
+    /// <summary>
+    /// Ends the run. The callbacks that are ready in this iteration still run; those that they schedule wait for the next
+    /// run. Any thread, any number of times.
+    /// </summary>
+    public void Stop()
+    {
+        _stopRequested = true;
+        WakeIfAsleep();
+    }
+
+    /// <summary>
+    /// Throws unless the caller may use the loop: it is on the loop's thread, or the loop is not running and not yet
+    /// owned by another thread.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
+    public void VerifyAccess()
+    {
+        if (t_current != this)
+        {
+            VerifyAccessOfStoppedLoop();
+        }
+    }
+
+    /// <summary>
+    /// Ends the loop and all that lives on it. Transports and servers end first, with all their callbacks; what is still
+    /// scheduled then is discarded. Any thread, while the loop is not running; a second call does nothing.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The loop is running. Stop it first.</exception>
+    public void Dispose()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        if (IsRunning)
+        {
+            throw new InvalidOperationException("The loop is running. Stop it, and dispose it when its run has returned.");
+        }
+
+        if (Host.ResidentCount > 0)
+        {
+            EvictResidents();
+        }
+
+        _closing = true;
+        _disposed = true;
+        _leakSentinel?.Disarm();
+        _ready.Clear();
+        DiscardPosts();
+        _backend.Dispose();
+    }
+
+    /// <summary>Throws when the loop takes nothing new.</summary>
+    internal void ThrowIfClosing() => ObjectDisposedException.ThrowIf(_closing || _disposed, this);
+
+    private static Task Begin(Func<Task> main)
+    {
+        try
+        {
+            return main() ?? throw new InvalidOperationException("The main coroutine returned null instead of a task.");
+        }
+        catch (Exception exception)
+        {
+            return Task.FromException(exception);
+        }
+    }
+
+    private void EvictResidents()
+    {
+        using var residence = new Residence(this);
+        _closing = true;
+        int open = 0;
+        foreach (ILoopResident resident in Host.SnapshotResidents())
+        {
+            open++;
+            resident.OnLoopShutdown();
+        }
+
+        if (IsDebug)
+        {
+            LoopLog.StillOpen(_logger, open);
+        }
+
+        // The clock of the machine, not the loop's: a virtual one would stand still.
+        var waited = Stopwatch.StartNew();
+        TimerHandle limit = CallLater(_shutdownTimeout, () => { });
+        while (Host.ResidentCount > 0 && waited.Elapsed < _shutdownTimeout && limit.IsScheduled)
+        {
+            RunIteration();
+        }
+
+        foreach (ILoopResident resident in Host.SnapshotResidents())
+        {
+            resident.OnLoopShutdownExpired();
+        }
+
+        // What ended just now has yet to be told so: a post, and perhaps a completion behind it.
+        limit.Cancel();
+        for (int i = 0; i < ShutdownIterations && (Host.ResidentCount > 0 || _ready.Count > 0); i++)
+        {
+            _stopRequested = true; // do not wait
+            RunIteration();
+        }
+    }
+
+    /// <summary>More than any chain of callbacks of ours takes to unwind; a user's that never ends is cut off.</summary>
+    private const int ShutdownIterations = 1000;
+
+    private void RequireOwnerThread()
+    {
+        Thread current = Thread.CurrentThread;
+        Thread? owner = Interlocked.CompareExchange(ref _owner, current, null);
+        if (owner is not null && owner != current)
+        {
+            throw new InvalidOperationException(
+                $"The loop belongs to {Describe(owner)}, where it ran first. Run it there, or make another.");
+        }
+    }
+
+    private void VerifyAccessOfStoppedLoop()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        Thread? owner = _owner;
+        if (owner is null || (owner == Thread.CurrentThread && !IsRunning))
+        {
+            return;
+        }
+
+        throw new InvalidOperationException(
+            $"The loop belongs to {Describe(owner)}, and this is {Describe(Thread.CurrentThread)}. "
+            + "From another thread, use CallSoonThreadSafe.");
+    }
+
+    private static string Describe(Thread thread)
+        => string.IsNullOrEmpty(thread.Name)
+            ? $"thread {thread.ManagedThreadId}"
+            : $"thread {thread.ManagedThreadId} ({thread.Name})";
+
+    /// <summary>The time during which the loop has its thread: from the first iteration of a run to the last.</summary>
+    private readonly ref struct Residence
+    {
+        private readonly EventLoop _loop;
+        private readonly EventLoop? _outerLoop;
+        private readonly SynchronizationContext? _outerContext;
+
+        public Residence(EventLoop loop)
+        {
+            if (Interlocked.CompareExchange(ref loop._running, 1, 0) != 0)
+            {
+                throw new InvalidOperationException("The loop is running on another thread.");
+            }
+
+            _loop = loop;
+            _outerLoop = t_current;
+            _outerContext = SynchronizationContext.Current;
+            t_current = loop;
+            loop._baseContext = ExecutionContext.Capture();
+            SynchronizationContext.SetSynchronizationContext(loop.SynchronizationContext);
+            try
+            {
+                loop._backend.Attach();
+            }
+            catch
+            {
+                Dispose();
+                throw;
+            }
+        }
+
+        public void Dispose()
+        {
+            _loop._stopRequested = false;
+            _loop._baseContext = null;
+            SynchronizationContext.SetSynchronizationContext(_outerContext);
+            t_current = _outerLoop;
+            Volatile.Write(ref _loop._running, 0);
+        }
+    }
+
+    /// <summary>
+    /// In debug mode, says where a loop was made that nobody disposed. It closes nothing: descriptors have safe handles of
+    /// their own, and a finalizer is no place for callbacks.
+    /// </summary>
+#pragma warning disable MA0055, CA1816 // A finalizer is the only way to know of what was forgotten.
+    private sealed class LeakSentinel(ILogger logger)
+    {
+        private readonly StackTrace _created = new(fNeedFileInfo: true);
+
+        ~LeakSentinel() => LoopLog.NotDisposed(logger, _created.ToString());
+
+        public void Disarm() => GC.SuppressFinalize(this);
+    }
+#pragma warning restore MA0055, CA1816
+}

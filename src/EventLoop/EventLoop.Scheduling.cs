@@ -1,0 +1,254 @@
+using System.Diagnostics;
+using Toolkit.Scheduling;
+
+namespace Toolkit;
+
+/// <content>Callbacks, timers, and work from and for other threads.</content>
+public sealed partial class EventLoop
+{
+    private static readonly Action<object?> s_invokeAction = static action => ((Action)action!)();
+
+    /// <summary>
+    /// Runs the callback once in the next iteration, after those that were scheduled before it, in the execution context
+    /// of this call. Never runs it from within the call.
+    /// </summary>
+    /// <returns>A handle that can cancel the callback until it starts.</returns>
+    /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
+    public CallbackHandle CallSoon(Action callback)
+    {
+        ArgumentNullException.ThrowIfNull(callback);
+        return CallSoon(s_invokeAction, callback);
+    }
+
+    /// <inheritdoc cref="CallSoon(Action)"/>
+    /// <param name="callback">A delegate that captures nothing is made once; what it needs is <paramref name="state"/>.</param>
+    /// <param name="state">What the callback is called with.</param>
+    public CallbackHandle CallSoon(Action<object?> callback, object? state)
+    {
+        ArgumentNullException.ThrowIfNull(callback);
+        VerifyAccess();
+        var handle = new ReadyHandle(callback, state, ExecutionContext.Capture(), CaptureCreation());
+        _ready.Enqueue(_runHandle, handle);
+        return handle;
+    }
+
+    /// <summary>
+    /// As <see cref="CallSoon(Action{object?}, object?)"/>, without a handle and without flowing the execution context.
+    /// Allocates nothing.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
+    public void UnsafeCallSoon(Action<object?> callback, object? state)
+    {
+        ArgumentNullException.ThrowIfNull(callback);
+        VerifyAccess();
+        _ready.Enqueue(callback, state);
+    }
+
+    /// <summary>
+    /// As <see cref="CallSoon(Action)"/>, from any thread: the one way into a loop from outside. The callbacks of one
+    /// thread run in the order of its calls. A loop that sleeps is woken, once however many calls there are.
+    /// </summary>
+    /// <returns>A handle that any thread can cancel until the callback starts.</returns>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
+    public CallbackHandle CallSoonThreadSafe(Action callback)
+    {
+        ArgumentNullException.ThrowIfNull(callback);
+        return CallSoonThreadSafe(s_invokeAction, callback);
+    }
+
+    /// <inheritdoc cref="CallSoonThreadSafe(Action)"/>
+    /// <param name="callback">A delegate that captures nothing is made once; what it needs is <paramref name="state"/>.</param>
+    /// <param name="state">What the callback is called with.</param>
+    public CallbackHandle CallSoonThreadSafe(Action<object?> callback, object? state)
+    {
+        ArgumentNullException.ThrowIfNull(callback);
+        var handle = new ReadyHandle(callback, state, ExecutionContext.Capture(), CaptureCreation());
+        PostOrThrow(_runHandle, handle);
+        return handle;
+    }
+
+    /// <summary>
+    /// As <see cref="CallSoonThreadSafe(Action{object?}, object?)"/>, without a handle and without flowing the execution
+    /// context. Allocates nothing in the long run.
+    /// </summary>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
+    public void UnsafeCallSoonThreadSafe(Action<object?> callback, object? state)
+    {
+        ArgumentNullException.ThrowIfNull(callback);
+        PostOrThrow(callback, state);
+    }
+
+    /// <summary>
+    /// Runs the callback once, <paramref name="delay"/> from now or a little later, never earlier; with zero in the next
+    /// iteration. A delay beyond the clock's range never ends.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The delay is negative.</exception>
+    /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
+    public TimerHandle CallLater(TimeSpan delay, Action callback)
+    {
+        ArgumentNullException.ThrowIfNull(callback);
+        return CallLater(delay, s_invokeAction, callback);
+    }
+
+    /// <inheritdoc cref="CallLater(TimeSpan, Action)"/>
+    /// <param name="delay">How long from now.</param>
+    /// <param name="callback">A delegate that captures nothing is made once; what it needs is <paramref name="state"/>.</param>
+    /// <param name="state">What the callback is called with.</param>
+    public TimerHandle CallLater(TimeSpan delay, Action<object?> callback, object? state)
+    {
+        if (delay < TimeSpan.Zero)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(delay), delay, "A timer cannot be due before now. Use zero for the next iteration.");
+        }
+
+        ArgumentNullException.ThrowIfNull(callback);
+        VerifyAccess();
+        return ScheduleTimer(DeadlineAfter(delay), callback, state);
+    }
+
+    /// <summary>
+    /// Runs the callback once at the given <see cref="Time"/> or a little later, never earlier. A time that has passed
+    /// counts as now.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
+    public TimerHandle CallAt(TimeSpan when, Action callback)
+    {
+        ArgumentNullException.ThrowIfNull(callback);
+        return CallAt(when, s_invokeAction, callback);
+    }
+
+    /// <inheritdoc cref="CallAt(TimeSpan, Action)"/>
+    /// <param name="when">The loop's time.</param>
+    /// <param name="callback">A delegate that captures nothing is made once; what it needs is <paramref name="state"/>.</param>
+    /// <param name="state">What the callback is called with.</param>
+    public TimerHandle CallAt(TimeSpan when, Action<object?> callback, object? state)
+    {
+        ArgumentNullException.ThrowIfNull(callback);
+        VerifyAccess();
+        return ScheduleTimer(Math.Max(when.Ticks, Clock.Now), callback, state);
+    }
+
+    /// <summary>
+    /// Runs a function that blocks on a thread of the pool, with the execution context of this call, and completes the
+    /// task by a post to the loop. Any thread.
+    /// </summary>
+    /// <param name="function">What to run.</param>
+    /// <param name="cancellationToken">
+    /// Abandons the wait: the task is cancelled at once, while a function that has started goes on and its result is
+    /// thrown away. A function that has not started does not run.
+    /// </param>
+    /// <exception cref="ObjectDisposedException">The loop is disposed; in the task, when that happens meanwhile.</exception>
+    public Task<T> RunInThreadAsync<T>(Func<T> function, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(function);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return Task.FromCanceled<T>(cancellationToken);
+        }
+
+        var work = new ThreadWork<T>(this, function, cancellationToken);
+        work.Start();
+        return work.Task;
+    }
+
+    /// <inheritdoc cref="RunInThreadAsync{T}(Func{T}, CancellationToken)"/>
+    /// <param name="action">What to run.</param>
+    /// <param name="cancellationToken">Abandons the wait.</param>
+    public Task RunInThreadAsync(Action action, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(action);
+        return RunInThreadAsync<object?>(
+            () =>
+            {
+                action();
+                return null;
+            },
+            cancellationToken);
+    }
+
+    /// <summary>The time at which a delay from now is over; any thread.</summary>
+    internal long DeadlineAfter(TimeSpan delay)
+    {
+        long now = Clock.Now;
+        return delay.Ticks > TimerWheel.Never - now ? TimerWheel.Never : now + delay.Ticks;
+    }
+
+    /// <summary>Has the callback run on the loop, from any thread. False when the loop is disposed.</summary>
+    internal bool TryPost(Action<object?> callback, object? state)
+    {
+        if (t_current == this)
+        {
+            // In line with CallSoon, which goes straight to the ready queue.
+            _ready.Enqueue(callback, state);
+            return true;
+        }
+
+        if (_disposed)
+        {
+            return false;
+        }
+
+        _posts.Enqueue(new Post(callback, state));
+        if (_disposed)
+        {
+            // Disposal may have looked at the queue before we put something in.
+            DiscardPosts();
+        }
+        else
+        {
+            WakeIfAsleep();
+        }
+
+        return true;
+    }
+
+    internal void PostOrThrow(Action<object?> callback, object? state)
+        => ObjectDisposedException.ThrowIf(!TryPost(callback, state), this);
+
+    /// <summary>
+    /// For continuations: they come from where nothing can be caught, so that throwing would end the process.
+    /// </summary>
+    internal void PostOrDrop(Action<object?> callback, object? state)
+    {
+        if (!TryPost(callback, state) && _logRate.ShouldLog(nameof(PostOrDrop), out string suppressed))
+        {
+            LoopLog.ContinuationDropped(_logger, suppressed);
+        }
+    }
+
+    private TimerHandle ScheduleTimer(long deadline, Action<object?> callback, object? state)
+    {
+        var timer = new TimerHandle(this, callback, state, ExecutionContext.Capture(), CaptureCreation());
+        if (deadline != TimerWheel.Never)
+        {
+            Timers.Schedule(timer, deadline);
+        }
+
+        return timer;
+    }
+
+    private StackTrace? CaptureCreation() => IsDebug ? new StackTrace(skipFrames: 2, fNeedFileInfo: true) : null;
+
+    private void WakeIfAsleep()
+    {
+        Interlocked.MemoryBarrier();
+        if (Volatile.Read(ref _asleep) != 0 && Interlocked.Exchange(ref _asleep, 0) != 0)
+        {
+            _backend.Wake();
+        }
+    }
+
+    private void DiscardPosts()
+    {
+        while (_posts.TryDequeue(out Post post))
+        {
+            (post.State as IAwaitedPost)?.Discard();
+        }
+    }
+}

@@ -1,0 +1,252 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.IO.Pipelines;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using Toolkit.Backends;
+using Toolkit.Scheduling;
+
+namespace Toolkit;
+
+/// <summary>
+/// An event loop: one thread that runs callbacks, timers and I/O, one after the other, so that what lives on it needs no
+/// lock.
+/// </summary>
+/// <remarks>
+/// <para>One iteration is these stages, in this order:</para>
+/// <list type="number">
+/// <item><description>the timers that are due, in the order of their deadlines;</description></item>
+/// <item><description>
+/// exactly the callbacks that were ready when the stage began: what they schedule waits for the next iteration, so
+/// callbacks that schedule callbacks never starve I/O;
+/// </description></item>
+/// <item><description>
+/// one poll, which submits I/O, waits when nothing is ready, and completes a bounded batch.
+/// </description></item>
+/// </list>
+/// <para>
+/// After each batch of at most 64 callbacks the writes that they made leave together.
+/// </para>
+/// <para>
+/// A loop belongs to the thread of its first run. Its members belong to that thread, except those that say otherwise;
+/// from elsewhere they throw <see cref="InvalidOperationException"/>. Before the first run any one thread may set it up.
+/// </para>
+/// </remarks>
+[DebuggerDisplay("{BackendName,nq} loop, {IsRunning ? \"running\" : \"not running\",nq}, {_ready.Count} ready, {Timers.Count} timers")]
+public sealed partial class EventLoop : IDisposable
+{
+    /// <summary>
+    /// Writes are flushed after so many callbacks at the latest: joining the writes of a batch is what makes small
+    /// messages cheap, and this bounds how long the first of them waits and how much is held back.
+    /// </summary>
+    private const int CallbacksPerFlush = 64;
+
+    [ThreadStatic]
+    private static EventLoop? t_current;
+
+    // Set once.
+    private readonly IoBackend _backend;
+    private readonly ILogger _logger;
+    private readonly TimeSpan _shutdownTimeout;
+    private readonly long _spinTicks;
+    private readonly long _slowTicks;
+    private readonly Action<object?> _runHandle;
+    private readonly LogRate _logRate;
+
+    // Loop thread only.
+    private readonly ReadyQueue _ready = new();
+    private ExecutionContext? _baseContext;
+    private bool _closing;
+
+    // Any thread.
+    private readonly ConcurrentQueue<Post> _posts = new();
+    private volatile bool _stopRequested;
+    private volatile bool _disposed;
+    private volatile Thread? _owner;
+    private int _running;
+    private int _asleep;
+
+    /// <summary>Makes a loop, which runs when <see cref="RunForever"/> or one of its relatives is called.</summary>
+    /// <exception cref="BackendUnavailableException">The kind that was asked for cannot run here.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
+    public EventLoop(EventLoopOptions? options = null)
+    {
+        options ??= new EventLoopOptions();
+        options.Validate();
+        LoggerFactory = options.LoggerFactory ?? LastResortLogger.Factory.Instance;
+        _logger = LoggerFactory.CreateLogger(LoopLog.Category);
+        IsDebug = options.Debug;
+        _shutdownTimeout = options.ShutdownTimeout;
+        _spinTicks = options.SpinDuration.Ticks;
+        _slowTicks = options.SlowCallbackDuration.Ticks;
+        _runHandle = handle => RunHandle((ReadyHandle)handle!);
+
+        _backend = BackendCatalog.Create(options);
+        _logRate = new LogRate(_backend.Clock);
+        Timers = new TimerWheel(_backend.Clock.Now);
+        Host = new LoopHost(this, _backend);
+        SynchronizationContext = new LoopSynchronizationContext(this, reportBlockingWaits: IsDebug);
+        TaskScheduler = new LoopTaskScheduler(this);
+        PipeScheduler = new LoopPipeScheduler(this);
+        TimeProvider = new LoopTimeProvider(this);
+        _leakSentinel = IsDebug ? new LeakSentinel(_logger) : null;
+    }
+
+    /// <summary>The loop that runs on this thread.</summary>
+    /// <exception cref="InvalidOperationException">No loop runs on this thread.</exception>
+    public static EventLoop Current => t_current ?? throw new InvalidOperationException(
+        "No event loop runs on this thread. Call this from a callback or coroutine of a loop, or use TryGetCurrent.");
+
+    /// <summary>The kind of loop in one lower-case word, such as <c>epoll</c>. Any thread.</summary>
+    public string BackendName => _backend.Name;
+
+    /// <summary>Whether the loop is running. Any thread.</summary>
+    public bool IsRunning => Volatile.Read(ref _running) != 0;
+
+    /// <summary>Whether the caller is on the loop's thread while the loop runs. Any thread.</summary>
+    public bool IsCurrent => t_current == this;
+
+    /// <summary>Whether debug mode is on. Any thread.</summary>
+    public bool IsDebug { get; }
+
+    /// <summary>
+    /// The loop's time: monotonic, with an origin of its own, in steps of 100 ns; what <see cref="TimerHandle.When"/> and
+    /// <see cref="CallAt(TimeSpan, Action)"/> speak of. Any thread.
+    /// </summary>
+    public TimeSpan Time => new(Clock.Now);
+
+    /// <summary>
+    /// Brings continuations to the loop. It is current wherever the loop runs user code, so a plain <c>await</c> comes
+    /// back. Any thread. A continuation that arrives after disposal is dropped, and logged.
+    /// </summary>
+    public SynchronizationContext SynchronizationContext { get; }
+
+    /// <summary>Runs tasks on the loop. Any thread.</summary>
+    public TaskScheduler TaskScheduler { get; }
+
+    /// <summary>Runs the continuations of pipes on the loop. Any thread.</summary>
+    public PipeScheduler PipeScheduler { get; }
+
+    /// <summary>
+    /// The loop's clock and timers, for <c>Task.Delay</c>, <c>CancellationTokenSource</c>, <c>PeriodicTimer</c> and all
+    /// that takes a <see cref="System.TimeProvider"/>. Any thread; timers fire on the loop's.
+    /// </summary>
+    public TimeProvider TimeProvider { get; }
+
+    /// <summary>What transports need of the loop; users of transports do not.</summary>
+    public LoopHost Host { get; }
+
+    internal ILoggerFactory LoggerFactory { get; }
+
+    internal TimerWheel Timers { get; }
+
+    internal IoClock Clock => _backend.Clock;
+
+    /// <summary>The loop that runs on this thread, if one does.</summary>
+    public static bool TryGetCurrent([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out EventLoop? loop)
+    {
+        loop = t_current;
+        return loop is not null;
+    }
+
+    private void RunIteration()
+    {
+        RunDueTimers();
+        RunReadyCallbacks();
+        PollForIo();
+    }
+
+    private void RunDueTimers()
+    {
+        if (Timers.Count == 0)
+        {
+            return;
+        }
+
+        Timers.TakeDue(Clock.Now);
+        for (int ran = 1; Timers.TryTakeNextDue(out TimerHandle? timer); ran++)
+        {
+            RunTimer(timer!);
+            if (ran % CallbacksPerFlush == 0)
+            {
+                Host.FlushWrites();
+            }
+        }
+
+        Host.FlushWrites();
+    }
+
+    private void RunReadyCallbacks()
+    {
+        TakePosts();
+        int ready = _ready.Count;
+        for (int ran = 1; ran <= ready; ran++)
+        {
+            _ready.Dequeue(out Action<object?> callback, out object? state);
+            RunCallback(callback, state);
+            if (ran % CallbacksPerFlush == 0)
+            {
+                Host.FlushWrites();
+            }
+        }
+
+        Host.FlushWrites();
+    }
+
+    private void PollForIo()
+    {
+        long until = _ready.Count > 0 || _stopRequested ? 0 : Timers.NextDeadline();
+
+        // Completions run with the context cleared: code that uses ConfigureAwait(false), SslStream's for one, then stays
+        // on this thread instead of going to the pool. User code is entered through a CallbackScope, which sets it.
+        SynchronizationContext.SetSynchronizationContext(null);
+        if (until > 0 && (_spinTicks == 0 || !Spin(until)))
+        {
+            Sleep(until);
+        }
+        else if (until <= 0)
+        {
+            _backend.Poll(0);
+        }
+
+        Host.FlushWrites();
+        SynchronizationContext.SetSynchronizationContext(SynchronizationContext);
+    }
+
+    private void Sleep(long until)
+    {
+        // Whoever posts looks at _asleep after it has queued; we look at the queue after we have set _asleep. One of the
+        // two sees the other, so no wake-up is lost, and a loop that is awake costs its posters no system call.
+        Interlocked.Exchange(ref _asleep, 1);
+        _backend.Poll(_posts.IsEmpty && !_stopRequested ? until : 0);
+        Volatile.Write(ref _asleep, 0);
+    }
+
+    // Looks again and again instead of sleeping. True when something has come of it.
+    private bool Spin(long until)
+    {
+        long spinUntil = Math.Min(until, Clock.Now + _spinTicks);
+        do
+        {
+            if (_backend.Poll(0) > 0 || !_posts.IsEmpty || _stopRequested)
+            {
+                return true;
+            }
+        }
+        while (Clock.Now < spinUntil);
+        return false;
+    }
+
+    private void TakePosts()
+    {
+        // A count first: threads that post without pause must not keep this loop from going on.
+        for (int count = _posts.Count; count > 0 && _posts.TryDequeue(out Post post); count--)
+        {
+            _ready.Enqueue(post.Callback, post.State);
+        }
+    }
+
+    /// <summary>A callback that came from another thread.</summary>
+    [StructLayout(LayoutKind.Auto)]
+    private readonly record struct Post(Action<object?> Callback, object? State);
+}
