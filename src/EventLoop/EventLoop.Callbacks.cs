@@ -50,7 +50,7 @@ public sealed partial class EventLoop
     public void DefaultExceptionHandler(LoopError error)
     {
         ArgumentNullException.ThrowIfNull(error);
-        if (_logRate.ShouldLog($"{error.Message}/{error.Exception.GetType()}", out string suppressed))
+        if (LogRate.ShouldLog($"{error.Message}/{error.Exception.GetType()}", out string suppressed))
         {
             LogQuietly(() => LoopLog.UnhandledError(_logger, error.Exception, error.Message, suppressed));
         }

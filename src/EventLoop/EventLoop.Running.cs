@@ -180,7 +180,7 @@ public sealed partial class EventLoop
     }
 
     /// <summary>Throws when the loop takes nothing new.</summary>
-    internal void ThrowIfClosing() => ObjectDisposedException.ThrowIf(_closing || _disposed, this);
+    internal void ThrowIfClosing() => ObjectDisposedException.ThrowIf(IsClosing, this);
 
     private static Task Begin(Func<Task> main)
     {

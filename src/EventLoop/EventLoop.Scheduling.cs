@@ -216,7 +216,7 @@ public sealed partial class EventLoop
     /// </summary>
     internal void PostOrDrop(Action<object?> callback, object? state)
     {
-        if (!TryPost(callback, state) && _logRate.ShouldLog(nameof(PostOrDrop), out string suppressed))
+        if (!TryPost(callback, state) && LogRate.ShouldLog(nameof(PostOrDrop), out string suppressed))
         {
             LoopLog.ContinuationDropped(_logger, suppressed);
         }

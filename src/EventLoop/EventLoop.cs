@@ -51,7 +51,6 @@ public sealed partial class EventLoop : IDisposable
     private readonly long _spinTicks;
     private readonly long _slowTicks;
     private readonly Action<object?> _runHandle;
-    private readonly LogRate _logRate;
 
     // Loop thread only.
     private readonly ReadyQueue _ready = new();
@@ -82,7 +81,7 @@ public sealed partial class EventLoop : IDisposable
         _runHandle = handle => RunHandle((ReadyHandle)handle!);
 
         _backend = BackendCatalog.Create(options);
-        _logRate = new LogRate(_backend.Clock);
+        LogRate = new LogRate(_backend.Clock);
         Timers = new TimerWheel(_backend.Clock.Now);
         Host = new LoopHost(this, _backend);
         SynchronizationContext = new LoopSynchronizationContext(this, reportBlockingWaits: IsDebug);
@@ -141,6 +140,10 @@ public sealed partial class EventLoop : IDisposable
     internal TimerWheel Timers { get; }
 
     internal IoClock Clock => _backend.Clock;
+
+    internal LogRate LogRate { get; }
+
+    internal bool IsClosing => _closing || _disposed;
 
     /// <summary>The loop that runs on this thread, if one does.</summary>
     public static bool TryGetCurrent([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out EventLoop? loop)

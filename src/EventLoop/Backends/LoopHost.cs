@@ -29,7 +29,7 @@ public interface ILoopResident
 
 /// <summary>
 /// What a transport needs of its loop, and a user of transports does not: the backend, the flush of joined writes, the
-/// way into user code, and a place among the loop's residents. Loop thread only.
+/// way into user code, and a place among the loop's residents. Loop thread only, except <see cref="TryPost"/>.
 /// </summary>
 public sealed class LoopHost
 {
@@ -46,6 +46,12 @@ public sealed class LoopHost
 
     /// <summary>The loop's backend.</summary>
     public IoBackend Backend { get; }
+
+    /// <summary>Whether the loop is disposed, or being disposed: nothing new begins.</summary>
+    public bool IsClosing => _loop.IsClosing;
+
+    /// <summary>At most one log line per cause and second, for all that lives on the loop.</summary>
+    public LogRate LogRate => _loop.LogRate;
 
     /// <summary>How many residents the loop has.</summary>
     public int ResidentCount => _residents.Count;
@@ -66,17 +72,37 @@ public sealed class LoopHost
         _dirty[_dirtyCount++] = target;
     }
 
+    /// <summary>
+    /// Throws unless I/O can be begun: the loop runs, on this thread, and is not being disposed.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The loop does not run, or not on this thread.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed, or being disposed.</exception>
+    public void VerifyRunning()
+    {
+        _loop.VerifyAccess();
+        _loop.ThrowIfClosing();
+        if (!_loop.IsCurrent)
+        {
+            throw new InvalidOperationException(
+                "The loop does not run yet. Call this from a coroutine that runs on it: EventLoop.Run(async loop => ...).");
+        }
+    }
+
+    /// <summary>
+    /// As <see cref="EventLoop.UnsafeCallSoonThreadSafe"/>, for callers that have nobody to throw at. Any thread.
+    /// </summary>
+    /// <returns>False when the loop is disposed, and the callback will not run.</returns>
+    public bool TryPost(Action<object?> callback, object? state) => _loop.TryPost(callback, state);
+
     /// <summary>Makes the loop know of something that must end with it.</summary>
-    /// <exception cref="ObjectDisposedException">The loop is being disposed.</exception>
     public void AddResident(ILoopResident resident)
     {
         ArgumentNullException.ThrowIfNull(resident);
-        _loop.ThrowIfClosing();
         resident.ResidentIndex = _residents.Count;
         _residents.Add(resident);
     }
 
-    /// <summary>The resident has ended, or handed what it had to another.</summary>
+    /// <summary>The resident has ended.</summary>
     public void RemoveResident(ILoopResident resident)
     {
         ArgumentNullException.ThrowIfNull(resident);
@@ -85,15 +111,6 @@ public sealed class LoopHost
         _residents[index] = last;
         last.ResidentIndex = index;
         _residents.RemoveAt(_residents.Count - 1);
-    }
-
-    /// <summary>Puts <paramref name="successor"/> in the place of a resident, also while the loop is being disposed.</summary>
-    public void ReplaceResident(ILoopResident resident, ILoopResident successor)
-    {
-        ArgumentNullException.ThrowIfNull(resident);
-        ArgumentNullException.ThrowIfNull(successor);
-        successor.ResidentIndex = resident.ResidentIndex;
-        _residents[successor.ResidentIndex] = successor;
     }
 
     /// <summary>

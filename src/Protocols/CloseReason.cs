@@ -1,0 +1,40 @@
+namespace Toolkit;
+
+/// <summary>Why a transport is closing or closed.</summary>
+public enum CloseReason
+{
+    /// <summary>It is open.</summary>
+    None,
+
+    /// <summary><see cref="Transport.Close"/> was called, or both directions were ended in good order.</summary>
+    LocalClose,
+
+    /// <summary><see cref="Transport.Abort"/> was called.</summary>
+    LocalAbort,
+
+    /// <summary>The peer ended its side, and the protocol did not keep ours open.</summary>
+    PeerEnd,
+
+    /// <summary>The peer, or something between, reset the connection.</summary>
+    Reset,
+
+    /// <summary>
+    /// The peer did not answer for too long: keep-alive, user time-out, or the linger time of a close.
+    /// </summary>
+    Timeout,
+
+    /// <summary>The network failed in another way; the exception says how.</summary>
+    NetworkError,
+
+    /// <summary>TCP ended before TLS did, so that bytes may be missing.</summary>
+    TruncatedTls,
+
+    /// <summary>A callback of the protocol threw.</summary>
+    ProtocolError,
+
+    /// <summary>The protocol went on writing beyond <see cref="WriteLimits.HardCap"/>.</summary>
+    WriteOverflow,
+
+    /// <summary>The loop was disposed.</summary>
+    LoopShutdown,
+}

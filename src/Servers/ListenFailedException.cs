@@ -1,0 +1,41 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Toolkit;
+
+/// <summary>
+/// A server could not listen on one of its end points, and so listens on none. The <see cref="SocketException"/> is inside.
+/// </summary>
+public sealed class ListenFailedException : IOException
+{
+    /// <summary>Creates the exception.</summary>
+    public ListenFailedException(IPEndPoint endPoint, SocketError error)
+        : base($"Cannot listen on {endPoint}: {Explain(error)}.", new SocketException((int)error))
+    {
+        EndPoint = endPoint;
+        Error = error;
+    }
+
+    /// <summary>Creates the exception for a host that has no address.</summary>
+    public ListenFailedException(string host, SocketException resolverError)
+        : base($"Cannot listen on {host}: the name could not be resolved ({resolverError?.SocketErrorCode}).", resolverError)
+    {
+        Error = resolverError?.SocketErrorCode ?? SocketError.SocketError;
+    }
+
+    /// <summary>The end point that failed; null when the host had no address.</summary>
+    public IPEndPoint? EndPoint { get; }
+
+    /// <summary>Why.</summary>
+    public SocketError Error { get; }
+
+    private static string Explain(SocketError error) => error switch
+    {
+        SocketError.AddressAlreadyInUse => "the port is in use",
+        SocketError.AddressNotAvailable => "the address is not one of this machine's",
+        SocketError.AccessDenied => "the system does not allow it; ports below 1024 may need a privilege",
+        SocketError.AddressFamilyNotSupported => "this machine has no such kind of address",
+        SocketError.TooManyOpenSockets => "the process has no descriptor to spare",
+        _ => error.ToString(),
+    };
+}

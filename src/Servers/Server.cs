@@ -1,0 +1,250 @@
+using System.Diagnostics;
+using System.Net;
+using Toolkit.Backends;
+using Toolkit.Transports;
+
+namespace Toolkit;
+
+/// <summary>
+/// Listens on one or several end points, and knows the connections that came of it. Made by <c>loop.CreateServerAsync</c>.
+/// Belongs to its loop's thread.
+/// </summary>
+[DebuggerDisplay("{_connections.Count} connections, {IsListening ? \"listening\" : \"closed\",nq}")]
+public sealed class Server : IAsyncDisposable
+{
+    private readonly EventLoop _loop;
+    private readonly ServerOptions _options;
+    private readonly ConnectionListener[] _listeners;
+    private readonly List<StreamTransport> _connections = [];
+    private readonly TaskCompletionSource _closed = new();
+    private readonly Resident _resident;
+    private bool _closing;
+
+    internal Server(
+        EventLoop loop,
+        Func<StreamProtocol> factory,
+        IReadOnlyList<IoHandle> handles,
+        ServerOptions options,
+        ExecutionContext? context)
+    {
+        _loop = loop;
+        _options = options;
+        _resident = new Resident(this);
+        _listeners = [.. handles.Select(
+            handle => new ConnectionListener(loop, handle, factory, options.Tcp, _resident, context))];
+        EndPoints = Array.ConvertAll(_listeners, listener => listener.LocalEndPoint);
+        loop.Host.AddResident(_resident);
+        if (options.StartServing)
+        {
+            StartServing();
+        }
+    }
+
+    /// <summary>The end points that the server was made to listen on, with the ports that the system chose.</summary>
+    public IReadOnlyList<IPEndPoint> EndPoints { get; }
+
+    /// <summary>Whether the server listens: from its creation to <see cref="Close"/>.</summary>
+    public bool IsListening => !_closing;
+
+    /// <summary>Whether the server accepts: it listens, and <see cref="StartServing"/> was called or was not needed.</summary>
+    public bool IsServing { get; private set; }
+
+    /// <summary>How many connections there are.</summary>
+    public int ConnectionCount => _connections.Count;
+
+    /// <summary>The connections that there are at this moment, as a copy.</summary>
+    public IReadOnlyList<Transport> Connections
+    {
+        get
+        {
+            _loop.VerifyAccess();
+            return [.. _connections];
+        }
+    }
+
+    /// <summary>How many connections were accepted since the server was made.</summary>
+    public long AcceptedCount { get; private set; }
+
+    /// <summary>How many newcomers were closed at once because the process was running out of descriptors.</summary>
+    public long ShedCount { get; private set; }
+
+    /// <summary>Begins to accept. A second call does nothing.</summary>
+    /// <exception cref="InvalidOperationException">The server is closed, or this is not the loop's thread.</exception>
+    public void StartServing()
+    {
+        _loop.Host.VerifyRunning();
+        if (_closing)
+        {
+            throw new InvalidOperationException("The server is closed. Make another.");
+        }
+
+        IsServing = true;
+        foreach (ConnectionListener listener in _listeners)
+        {
+            listener.Start();
+        }
+    }
+
+    /// <summary>
+    /// Stops listening; newcomers are refused. The connections that there are go on. A second call does nothing.
+    /// </summary>
+    public void Close()
+    {
+        _loop.VerifyAccess();
+        if (_closing)
+        {
+            return;
+        }
+
+        _closing = true;
+        IsServing = false;
+        foreach (ConnectionListener listener in _listeners)
+        {
+            listener.Close();
+        }
+
+        CompleteIfOver();
+    }
+
+    /// <summary>Closes every connection in good order (<see cref="Transport.Close"/>).</summary>
+    public void CloseConnections()
+    {
+        foreach (Transport connection in Connections)
+        {
+            connection.Close();
+        }
+    }
+
+    /// <summary>Aborts every connection (<see cref="Transport.Abort"/>).</summary>
+    public void AbortConnections()
+    {
+        foreach (Transport connection in Connections)
+        {
+            connection.Abort();
+        }
+    }
+
+    /// <summary>
+    /// Ends the server: stops listening, closes every connection, and aborts those that have not ended by the end of the
+    /// grace period. Completes, by a post, when the last <see cref="StreamProtocol.ConnectionLost"/> has returned, which it
+    /// always does.
+    /// </summary>
+    /// <param name="grace">How long connections have to send what they hold.</param>
+    /// <param name="cancellationToken">Ends the grace period at once.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The grace period is negative.</exception>
+    public async Task DrainAsync(TimeSpan grace, CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(grace, TimeSpan.Zero);
+        _loop.VerifyAccess();
+        if (_closed.Task.IsCompleted)
+        {
+            return;
+        }
+
+        Close();
+        CloseConnections();
+        TimerHandle limit = _loop.CallLater(grace, AbortConnections);
+        CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
+            static server => ((Server)server!).AbortFromAnyThread(), this);
+        try
+        {
+            await _closed.Task;
+        }
+        finally
+        {
+            registration.Unregister();
+            limit.Cancel();
+        }
+    }
+
+    /// <summary>
+    /// Completes, by a post, when the server is closed and its last connection has ended. Closes nothing itself.
+    /// </summary>
+    public Task WaitClosedAsync()
+    {
+        _loop.VerifyAccess();
+        return _closed.Task;
+    }
+
+    /// <summary>
+    /// Serves until the server is closed or the token is cancelled, then drains it (<see cref="ServerOptions.DrainTime"/>).
+    /// Returns normally in either case.
+    /// </summary>
+    public async Task RunAsync(CancellationToken cancellationToken = default)
+    {
+        StartServing();
+        await using var server = this;
+        await _closed.Task.WaitAsync(cancellationToken).ConfigureAwait(
+            ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+    }
+
+    /// <summary>Drains the server within <see cref="ServerOptions.DrainTime"/>.</summary>
+    public ValueTask DisposeAsync() => new(DrainAsync(_options.DrainTime));
+
+    private void AbortFromAnyThread()
+        => _loop.Host.TryPost(static server => ((Server)server!).AbortConnections(), this);
+
+    private void CompleteIfOver()
+    {
+        if (_closing && _connections.Count == 0 && !_resident.HasLeft)
+        {
+            _resident.HasLeft = true;
+            _loop.Host.RemoveResident(_resident);
+            _loop.UnsafeCallSoon(static closed => ((TaskCompletionSource)closed!).SetResult(), _closed);
+        }
+    }
+
+    /// <summary>The server as its loop and its listeners see it, which is nobody else's business.</summary>
+    private sealed class Resident(Server server) : ILoopResident, IListenerOwner
+    {
+        public int ResidentIndex { get; set; }
+
+        public bool HasLeft { get; set; }
+
+        public bool HasRoom => !server._closing && !(server._connections.Count >= server._options.MaxConnections);
+
+        public void OnConnectionMade(StreamTransport transport)
+        {
+            server.AcceptedCount++;
+            transport.OwnerIndex = server._connections.Count;
+            server._connections.Add(transport);
+            if (!HasRoom)
+            {
+                UpdateListeners();
+            }
+        }
+
+        public void OnConnectionLost(StreamTransport transport)
+        {
+            bool wasFull = !HasRoom;
+            List<StreamTransport> connections = server._connections;
+            StreamTransport last = connections[^1];
+            connections[transport.OwnerIndex] = last;
+            last.OwnerIndex = transport.OwnerIndex;
+            connections.RemoveAt(connections.Count - 1);
+            if (wasFull && !server._closing)
+            {
+                UpdateListeners();
+            }
+
+            server.CompleteIfOver();
+        }
+
+        public void OnShed() => server.ShedCount++;
+
+        // Its connections are residents of their own.
+        public void OnLoopShutdown() => server.Close();
+
+        public void OnLoopShutdownExpired()
+        {
+        }
+
+        private void UpdateListeners()
+        {
+            foreach (ConnectionListener listener in server._listeners)
+            {
+                listener.Update();
+            }
+        }
+    }
+}

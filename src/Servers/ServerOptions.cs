@@ -1,0 +1,54 @@
+namespace Toolkit;
+
+/// <summary>How a server listens and what it allows. Immutable.</summary>
+public sealed record ServerOptions
+{
+    /// <summary>The defaults.</summary>
+    public static ServerOptions Default { get; } = new();
+
+    /// <summary>How many connections may wait to be accepted. 512 by default; the system may have a lower bound.</summary>
+    public int Backlog { get; init; } = 512;
+
+    /// <summary>
+    /// Listen although connections of an earlier run linger on the address. On by default; on Windows, where the option of
+    /// that name would let a stranger share the port, the port is taken exclusively instead.
+    /// </summary>
+    public bool ReuseAddress { get; init; } = true;
+
+    /// <summary>Let other sockets of the same user listen on the same port, and share its newcomers. Off by default.</summary>
+    public bool ReusePort { get; init; }
+
+    /// <summary>
+    /// Whether the server accepts from the start. When false it is bound and listens, so that newcomers queue, and accepts
+    /// from <see cref="Server.StartServing"/> on.
+    /// </summary>
+    public bool StartServing { get; init; } = true;
+
+    /// <summary>
+    /// How many connections there may be at a time; further ones wait in the backlog. Null, the default, leaves the bound
+    /// to the process's descriptors, of which the last <see cref="Backends.DescriptorReserve.Size"/> are kept free.
+    /// </summary>
+    public int? MaxConnections { get; init; }
+
+    /// <summary>
+    /// How long <see cref="Server.DisposeAsync"/> and <see cref="Server.RunAsync"/> let connections end by themselves
+    /// before they are aborted. 5 seconds by default.
+    /// </summary>
+    public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How the connections behave.</summary>
+    public TcpOptions Tcp { get; init; } = TcpOptions.Default;
+
+    internal void Validate()
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(Backlog, nameof(Backlog));
+        ArgumentOutOfRangeException.ThrowIfLessThan(DrainTime, TimeSpan.Zero, nameof(DrainTime));
+        if (MaxConnections is { } max)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(max, nameof(MaxConnections));
+        }
+
+        ArgumentNullException.ThrowIfNull(Tcp);
+        Tcp.Validate();
+    }
+}

@@ -1,0 +1,142 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
+
+namespace Toolkit.Transports;
+
+/// <summary>
+/// What a transport has accepted and not sent: a queue of pooled segments in which small writes are joined. Empty, it
+/// holds no pooled memory.
+/// </summary>
+[StructLayout(LayoutKind.Auto)]
+internal struct OutputBuffer
+{
+    /// <summary>
+    /// The size of a segment in which small writes are joined; a write of this size is not worth joining with others.
+    /// </summary>
+    public const int SmallSegment = 16 * 1024;
+
+    /// <summary>
+    /// The largest segment. What a large write leaves unsent is cut into these, so that its memory goes back as it drains.
+    /// </summary>
+    public const int LargeSegment = 256 * 1024;
+
+    // The first segment stands here, so that a transport which never falls behind needs no more; the others are in a ring.
+    private Segment _first;
+    private Segment[]? _others;
+    private int _othersHead;
+    private int _othersCount;
+
+    /// <summary>How many bytes are held.</summary>
+    public long Length { get; private set; }
+
+    /// <summary>Whether nothing is held.</summary>
+    public readonly bool IsEmpty => Length == 0;
+
+    /// <summary>The bytes to send next. Valid, and in place, until they are consumed or cleared.</summary>
+    public readonly ReadOnlyMemory<byte> First => new(_first.Array, _first.Start, _first.End - _first.Start);
+
+    /// <summary>Copies bytes to the end.</summary>
+    public void Append(ReadOnlySpan<byte> data)
+    {
+        Length += data.Length;
+        while (!data.IsEmpty)
+        {
+            ref Segment last = ref LastWithRoom(data.Length);
+            int taken = Math.Min(last.Array!.Length - last.End, data.Length);
+            data[..taken].CopyTo(last.Array.AsSpan(last.End));
+            last.End += taken;
+            data = data[taken..];
+        }
+    }
+
+    /// <summary>The first bytes have been sent.</summary>
+    public void Consume(int count)
+    {
+        Debug.Assert(count <= _first.End - _first.Start, "No more is sent than was given.");
+        Length -= count;
+        _first.Start += count;
+        if (_first.Start == _first.End)
+        {
+            DropFirst();
+        }
+    }
+
+    /// <summary>Drops everything.</summary>
+    public void Clear()
+    {
+        while (_first.Array is not null)
+        {
+            DropFirst();
+        }
+
+        Length = 0;
+    }
+
+    [UnscopedRef]
+    private ref Segment LastWithRoom(int wanted)
+    {
+        if (_first.Array is null)
+        {
+            _first = Segment.Rent(wanted);
+            return ref _first;
+        }
+
+        ref Segment last = ref (_othersCount == 0 ? ref _first : ref Other(_othersCount - 1));
+        if (last.End < last.Array!.Length)
+        {
+            return ref last;
+        }
+
+        if (_othersCount == (_others?.Length ?? 0))
+        {
+            Grow();
+        }
+
+        ref Segment added = ref Other(_othersCount++);
+        added = Segment.Rent(wanted);
+        return ref added;
+    }
+
+    private readonly ref Segment Other(int index) => ref _others![(_othersHead + index) % _others.Length];
+
+    private void Grow()
+    {
+        var larger = new Segment[Math.Max(4, _othersCount * 2)];
+        for (int i = 0; i < _othersCount; i++)
+        {
+            larger[i] = Other(i);
+        }
+
+        _others = larger;
+        _othersHead = 0;
+    }
+
+    private void DropFirst()
+    {
+        ArrayPool<byte>.Shared.Return(_first.Array!);
+        if (_othersCount == 0)
+        {
+            _first = default;
+            return;
+        }
+
+        ref Segment next = ref Other(0);
+        _first = next;
+        next = default;
+        _othersHead = (_othersHead + 1) % _others!.Length;
+        _othersCount--;
+    }
+
+    [StructLayout(LayoutKind.Auto)]
+    private struct Segment
+    {
+        public byte[]? Array;
+        public int Start;
+        public int End;
+
+        public static Segment Rent(int wanted)
+            => new() { Array = ArrayPool<byte>.Shared.Rent(Math.Clamp(wanted, SmallSegment, LargeSegment)) };
+    }
+}

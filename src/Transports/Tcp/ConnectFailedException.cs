@@ -1,0 +1,43 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+
+namespace Toolkit;
+
+/// <summary>
+/// No connection could be made. Says of every address that was tried what came of it; the first of these, or the failure
+/// to resolve the name, is the inner exception.
+/// </summary>
+public sealed class ConnectFailedException : IOException
+{
+    /// <summary>Creates the exception for a target whose addresses all failed.</summary>
+    public ConnectFailedException(string target, IReadOnlyList<ConnectFailure> failures)
+        : base(Describe(target, failures), failures.Count > 0 ? failures[0].Error : null)
+    {
+        Failures = failures;
+    }
+
+    /// <summary>Creates the exception for a target whose name could not be resolved.</summary>
+    public ConnectFailedException(string target, SocketException resolverError)
+        : base($"Cannot connect to {target}: the name could not be resolved ({resolverError?.SocketErrorCode}).", resolverError)
+    {
+        Failures = [];
+    }
+
+    /// <summary>Every attempt, in order; empty when there was no address to try.</summary>
+    public IReadOnlyList<ConnectFailure> Failures { get; }
+
+    private static string Describe(string target, IReadOnlyList<ConnectFailure> failures)
+    {
+        ArgumentNullException.ThrowIfNull(failures);
+        return failures.Count == 0
+            ? $"Cannot connect to {target}: it has no address of the local end point's family."
+            : $"Cannot connect to {target}: {string.Join("; ", failures.Select(f => $"{f.EndPoint}: {f.Error.SocketErrorCode}"))}.";
+    }
+}
+
+/// <summary>One attempt to connect, and why it failed.</summary>
+/// <param name="EndPoint">The address that was tried.</param>
+/// <param name="Error">What came of it; <see cref="SocketError.TimedOut"/> also when our own time was up.</param>
+[StructLayout(LayoutKind.Auto)]
+public readonly record struct ConnectFailure(IPEndPoint EndPoint, SocketException Error);

@@ -1,0 +1,29 @@
+using System.Net;
+
+namespace Toolkit;
+
+/// <summary>How a client connection is made. Immutable.</summary>
+public sealed record ConnectOptions
+{
+    /// <summary>The defaults.</summary>
+    public static ConnectOptions Default { get; } = new();
+
+    /// <summary>
+    /// How long connecting may take in all, resolving the name included. 30 seconds by default. When a name has several
+    /// addresses, each attempt gets an equal share of what is left, so that a silent first address does not use it up.
+    /// </summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The address to connect from; addresses of another family are then left out. Null lets the system choose.</summary>
+    public IPEndPoint? LocalEndPoint { get; init; }
+
+    /// <summary>How the connection behaves.</summary>
+    public TcpOptions Tcp { get; init; } = TcpOptions.Default;
+
+    internal void Validate()
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(Timeout, TimeSpan.Zero, nameof(Timeout));
+        ArgumentNullException.ThrowIfNull(Tcp);
+        Tcp.Validate();
+    }
+}

@@ -1,0 +1,186 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using Toolkit.Backends;
+
+namespace Toolkit.Transports;
+
+/// <summary>What a listener asks and tells its server.</summary>
+internal interface IListenerOwner : IConnectionOwner
+{
+    /// <summary>Whether there is room for one more connection.</summary>
+    bool HasRoom { get; }
+
+    /// <summary>A connection begins; called before its protocol is told.</summary>
+    void OnConnectionMade(StreamTransport transport);
+
+    /// <summary>A newcomer was turned away because descriptors are running out.</summary>
+    void OnShed();
+}
+
+/// <summary>
+/// One listening end point: accepts connections and gives each a protocol and a transport. It survives newcomers that are
+/// gone before their turn, exhausted descriptors and memory, and factories that throw.
+/// </summary>
+internal sealed partial class ConnectionListener : IAcceptor
+{
+    private const string LogCategory = "Toolkit.Server";
+
+    private static readonly TimeSpan s_firstBackoff = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan s_longestBackoff = TimeSpan.FromSeconds(1);
+
+    // Set once.
+    private readonly EventLoop _loop;
+    private readonly IoHandle _handle;
+    private readonly Func<StreamProtocol> _factory;
+    private readonly TcpOptions _options;
+    private readonly IListenerOwner _owner;
+    private readonly ExecutionContext? _context;
+    private readonly AcceptOperation _accept;
+    private readonly ILogger _logger;
+
+    // Loop thread only.
+    private bool _isServing;
+    private TimeSpan _backoff = s_firstBackoff;
+    private TimerHandle? _backoffTimer;
+
+    public ConnectionListener(
+        EventLoop loop,
+        IoHandle handle,
+        Func<StreamProtocol> factory,
+        TcpOptions options,
+        IListenerOwner owner,
+        ExecutionContext? context)
+    {
+        _loop = loop;
+        _handle = handle;
+        _factory = factory;
+        _options = options;
+        _owner = owner;
+        _context = context;
+        _accept = new AcceptOperation(handle, this);
+        _logger = loop.Host.CreateLogger(LogCategory);
+        LocalEndPoint = (IPEndPoint)handle.LocalEndPoint!;
+    }
+
+    public IPEndPoint LocalEndPoint { get; }
+
+    private bool WantsConnections
+        => _isServing && _backoffTimer is not { IsScheduled: true } && !_handle.IsReleased && _owner.HasRoom;
+
+    /// <summary>Begins to accept.</summary>
+    public void Start()
+    {
+        _isServing = true;
+        Update();
+    }
+
+    /// <summary>Accepts if there is room, and stops if there is none.</summary>
+    public void Update()
+    {
+        if (!WantsConnections)
+        {
+            if (!_handle.IsReleased)
+            {
+                _handle.Backend.Cancel(_accept);
+            }
+        }
+        else if (!_accept.IsArmed)
+        {
+            _handle.Backend.Submit(_accept);
+        }
+    }
+
+    /// <summary>Stops listening: newcomers are refused from here on.</summary>
+    public void Close()
+    {
+        _isServing = false;
+        _backoffTimer?.Cancel();
+        _backoffTimer = null;
+        _handle.Backend.Release(_handle, reset: false);
+    }
+
+    bool IAcceptor.OnAccepted(IoHandle connection)
+    {
+        _backoff = s_firstBackoff;
+        if (_loop.Host.IsClosing)
+        {
+            connection.Backend.Release(connection, reset: true);
+            return false;
+        }
+
+        _options.Apply(connection);
+        if (TryMakeProtocol() is { } protocol)
+        {
+            var transport = new StreamTransport(_loop, connection, protocol, _options, _context, _owner);
+            _owner.OnConnectionMade(transport);
+            transport.Start();
+        }
+        else
+        {
+            connection.Backend.Release(connection, reset: true);
+        }
+
+        return WantsConnections;
+    }
+
+    void IAcceptor.OnShed()
+    {
+        _owner.OnShed();
+        if (_loop.Host.LogRate.ShouldLog("shed", out string suppressed))
+        {
+            Shed(_logger, LocalEndPoint, DescriptorReserve.Size, suppressed);
+        }
+    }
+
+    void IAcceptor.OnAcceptEnded(SocketError error)
+    {
+        if (error != SocketError.OperationAborted)
+        {
+            BackOff(error);
+        }
+        else if (WantsConnections)
+        {
+            Update();
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Warning, "Accepting on {EndPoint} failed with {Error}; trying again in {Backoff}.{Suppressed}")]
+    private static partial void AcceptFailed(
+        ILogger logger, IPEndPoint endPoint, SocketError error, TimeSpan backoff, string suppressed);
+
+    [LoggerMessage(
+        2,
+        LogLevel.Warning,
+        "A newcomer on {EndPoint} was closed at once: the last {Reserve} descriptors of the process are kept free.{Suppressed}")]
+    private static partial void Shed(ILogger logger, IPEndPoint endPoint, int reserve, string suppressed);
+
+    // The cause is one of the machine's (descriptors, memory) or of its rules, and will not be gone by the next turn.
+    private void BackOff(SocketError error)
+    {
+        if (_loop.Host.LogRate.ShouldLog($"accept {error}", out string suppressed))
+        {
+            AcceptFailed(_logger, LocalEndPoint, error, _backoff, suppressed);
+        }
+
+        if (_isServing)
+        {
+            _backoffTimer = _loop.CallLater(_backoff, Update);
+            _backoff = _backoff * 2 < s_longestBackoff ? _backoff * 2 : s_longestBackoff;
+        }
+    }
+
+    private StreamProtocol? TryMakeProtocol()
+    {
+        try
+        {
+            using CallbackScope scope = _loop.Host.EnterUserCode(_context, _factory.Target ?? _factory, "factory");
+            return _factory() ?? throw new InvalidOperationException("The protocol factory returned null.");
+        }
+        catch (Exception exception)
+        {
+            _loop.ReportError(new LoopError("The protocol factory threw; the newcomer is turned away.", exception));
+            return null;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Toolkit.Transports;
+
+/// <summary>
+/// Host names, checked before a resolver sees them. .NET's hands them to the C library, for which a NUL ends the name
+/// (<c>"localhost\0.evil"</c> resolves to 127.0.0.1), and which takes <c>127.1</c>, <c>0x7f.1</c> and <c>2130706433</c>
+/// for the loopback address: both have let requests past filters that looked at the text.
+/// </summary>
+internal static class HostName
+{
+    private const int MaxLength = 253; // RFC 1035, 2.3.4, as text without the root label
+    private const int MaxLabelLength = 63;
+
+    /// <summary>Throws unless the text is an IP address in its usual form, or can be a name.</summary>
+    public static void Validate(string host, string parameter)
+    {
+        ArgumentNullException.ThrowIfNull(host, parameter);
+        if (TryParseAddress(host, out _))
+        {
+            return;
+        }
+
+        string name = host.EndsWith('.') ? host[..^1] : host;
+        if (name.Length is 0 or > MaxLength)
+        {
+            throw new ArgumentException($"A host name has 1 to {MaxLength} characters; this one has {name.Length}.", parameter);
+        }
+
+        foreach (char c in name)
+        {
+            if (char.IsControl(c) || char.IsWhiteSpace(c) || c is '/' or '\\' or ':' or '%' or '@' or '[' or ']' or '?' or '#')
+            {
+                throw new ArgumentException($"The character U+{(int)c:X4} cannot stand in a host name.", parameter);
+            }
+        }
+
+        string[] labels = name.Split('.');
+        foreach (string label in labels)
+        {
+            if (label.Length is 0 or > MaxLabelLength)
+            {
+                throw new ArgumentException(
+                    $"Each part of a host name has 1 to {MaxLabelLength} characters; one has {label.Length}.", parameter);
+            }
+        }
+
+        // No top-level domain is a number, so what ends in one is an odd spelling of an address, or a mistake.
+        string last = labels[^1];
+        if (last.All(char.IsAsciiDigit) || last.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new ArgumentException(
+                "The host is neither a name nor an IP address in its usual form, such as 127.0.0.1 or ::1.", parameter);
+        }
+    }
+
+    /// <summary>The addresses of a host that <see cref="Validate"/> has let pass, in the resolver's order, at least one.</summary>
+    /// <exception cref="SocketException">There is no such name, or the resolver failed.</exception>
+    public static async Task<IPAddress[]> ResolveAsync(EventLoop loop, string host, CancellationToken cancellationToken)
+    {
+        if (TryParseAddress(host, out IPAddress? literal))
+        {
+            return [literal!];
+        }
+
+        IPAddress[] addresses = await loop.RunInThreadAsync(() => Dns.GetHostAddresses(host), cancellationToken);
+        return addresses.Length > 0 ? addresses.Distinct().ToArray() : throw new SocketException((int)SocketError.HostNotFound);
+    }
+
+    private static bool TryParseAddress(string host, out IPAddress? address)
+        => IPAddress.TryParse(host, out address)
+           && (address.AddressFamily == AddressFamily.InterNetworkV6
+               ? !host.StartsWith('[') && !host.Contains('/', StringComparison.Ordinal)
+               : string.Equals(address.ToString(), host, StringComparison.Ordinal));
+}

@@ -1,0 +1,179 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Toolkit.Backends;
+using Toolkit.Transports;
+
+namespace Toolkit;
+
+/// <summary>What TCP adds to a loop: client connections.</summary>
+public static class TcpConnecting
+{
+    /// <param name="loop">The loop that the connection will live on.</param>
+    extension(EventLoop loop)
+    {
+        /// <summary>
+        /// Connects to a host by name or address. The name is checked, resolved off the loop, and its addresses are tried in
+        /// the resolver's order until one answers. Then the protocol is made and told of the connection, and then this
+        /// returns. Loop thread only.
+        /// </summary>
+        /// <param name="factory">Makes the protocol; called once, when there is a connection for it.</param>
+        /// <param name="host">A name, or an IP address in its usual form.</param>
+        /// <param name="port">1 to 65535.</param>
+        /// <param name="options">Time-out, local end point and the connection's options; null for the defaults.</param>
+        /// <param name="cancellationToken">Gives up, at any point, and leaves nothing behind.</param>
+        /// <returns>The transport and its protocol.</returns>
+        /// <exception cref="ArgumentException">The host can be neither a name nor an address; the port is no port.</exception>
+        /// <exception cref="ConnectFailedException">No address answered, or there is no such name.</exception>
+        /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+        /// <remarks>
+        /// What <paramref name="factory"/> or <see cref="StreamProtocol.ConnectionMade"/> throws comes out of here too, with
+        /// the connection aborted.
+        /// </remarks>
+        public Task<Connection<TProtocol>> CreateConnectionAsync<TProtocol>(
+            Func<TProtocol> factory,
+            string host,
+            int port,
+            ConnectOptions? options = null,
+            CancellationToken cancellationToken = default)
+            where TProtocol : StreamProtocol
+        {
+            ArgumentNullException.ThrowIfNull(factory);
+            HostName.Validate(host, nameof(host));
+            RequirePort(port);
+            options ??= ConnectOptions.Default;
+            options.Validate();
+            loop.Host.VerifyRunning();
+            return ConnectToHostAsync(loop, factory, host, port, options, cancellationToken);
+        }
+
+        /// <summary>Connects to one address; otherwise as the overload that takes a host. Loop thread only.</summary>
+        /// <param name="factory">Makes the protocol; called once, when there is a connection for it.</param>
+        /// <param name="remoteEndPoint">The address and port.</param>
+        /// <param name="options">Time-out, local end point and the connection's options; null for the defaults.</param>
+        /// <param name="cancellationToken">Gives up, at any point, and leaves nothing behind.</param>
+        /// <returns>The transport and its protocol.</returns>
+        /// <exception cref="ConnectFailedException">The address did not answer.</exception>
+        /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+        public Task<Connection<TProtocol>> CreateConnectionAsync<TProtocol>(
+            Func<TProtocol> factory,
+            IPEndPoint remoteEndPoint,
+            ConnectOptions? options = null,
+            CancellationToken cancellationToken = default)
+            where TProtocol : StreamProtocol
+        {
+            ArgumentNullException.ThrowIfNull(factory);
+            ArgumentNullException.ThrowIfNull(remoteEndPoint);
+            RequirePort(remoteEndPoint.Port);
+            options ??= ConnectOptions.Default;
+            options.Validate();
+            loop.Host.VerifyRunning();
+            return ConnectToAddressesAsync(
+                loop, factory, remoteEndPoint.ToString(), [remoteEndPoint], options, options.Timeout, cancellationToken);
+        }
+    }
+
+    private static void RequirePort(int port)
+    {
+        if (port is < 1 or > IPEndPoint.MaxPort)
+        {
+            throw new ArgumentOutOfRangeException(nameof(port), port, "A port to connect to is 1 to 65535.");
+        }
+    }
+
+    private static async Task<Connection<TProtocol>> ConnectToHostAsync<TProtocol>(
+        EventLoop loop,
+        Func<TProtocol> factory,
+        string host,
+        int port,
+        ConnectOptions options,
+        CancellationToken cancellationToken)
+        where TProtocol : StreamProtocol
+    {
+        string target = string.Create(CultureInfo.InvariantCulture, $"{host}:{port}");
+        TimeSpan started = loop.Time;
+        IPAddress[] addresses;
+        using (var limit = new CancellationTokenSource(options.Timeout, loop.TimeProvider))
+        using (var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken))
+        {
+            try
+            {
+                addresses = await HostName.ResolveAsync(loop, host, either.Token);
+            }
+            catch (SocketException exception)
+            {
+                throw new ConnectFailedException(target, exception);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                throw new ConnectFailedException(target, new SocketException((int)SocketError.TimedOut));
+            }
+            catch (OperationCanceledException)
+            {
+                throw new OperationCanceledException(cancellationToken);
+            }
+        }
+
+        IPEndPoint[] endPoints = [.. addresses.Select(address => new IPEndPoint(address, port))];
+        TimeSpan left = options.Timeout - (loop.Time - started);
+        return await ConnectToAddressesAsync(loop, factory, target, endPoints, options, left, cancellationToken);
+    }
+
+    private static async Task<Connection<TProtocol>> ConnectToAddressesAsync<TProtocol>(
+        EventLoop loop,
+        Func<TProtocol> factory,
+        string target,
+        IPEndPoint[] endPoints,
+        ConnectOptions options,
+        TimeSpan time,
+        CancellationToken cancellationToken)
+        where TProtocol : StreamProtocol
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        ExecutionContext? context = ExecutionContext.Capture();
+        TimeSpan deadline = loop.Time + time;
+        if (options.LocalEndPoint is { } local)
+        {
+            endPoints = [.. endPoints.Where(endPoint => endPoint.AddressFamily == local.AddressFamily)];
+        }
+
+        var failures = new List<ConnectFailure>();
+        for (int i = 0; i < endPoints.Length; i++)
+        {
+            TimeSpan left = deadline - loop.Time;
+            TimeSpan share = left > TimeSpan.Zero ? left / (endPoints.Length - i) : TimeSpan.Zero;
+            (IoHandle? handle, SocketError error) = await ConnectAttempt.ConnectAsync(
+                loop, endPoints[i], options, share, cancellationToken);
+            if (handle is not null)
+            {
+                return MakeConnection(loop, factory, handle, options, context);
+            }
+
+            failures.Add(new ConnectFailure(endPoints[i], new SocketException((int)error)));
+        }
+
+        throw new ConnectFailedException(target, failures);
+    }
+
+    private static Connection<TProtocol> MakeConnection<TProtocol>(
+        EventLoop loop, Func<TProtocol> factory, IoHandle handle, ConnectOptions options, ExecutionContext? context)
+        where TProtocol : StreamProtocol
+    {
+        TProtocol protocol;
+        try
+        {
+            loop.Host.VerifyRunning();
+            protocol = factory() ?? throw new InvalidOperationException("The protocol factory returned null.");
+        }
+        catch
+        {
+            loop.Host.Backend.Release(handle, reset: true);
+            throw;
+        }
+
+        var transport = new StreamTransport(loop, handle, protocol, options.Tcp, context, owner: null);
+        return transport.Start() is { } failure
+            ? throw failure
+            : new Connection<TProtocol>(transport, protocol);
+    }
+}
