@@ -1,0 +1,26 @@
+using System.Net.Sockets;
+using System.Text;
+
+namespace Toolkit.Tests.Contracts;
+
+/// <summary>The first thing that must hold.</summary>
+public abstract class EchoContract(LoopKind kind) : LoopContract(kind)
+{
+    [Fact]
+    public void Echo_OneMessage_ComesBack() => Run(async loop =>
+    {
+        var protocol = new TestProtocol { OnData = (p, data) => p.Transport.Write(data) };
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+
+        await SendAsync(peer, "hello\n"u8.ToArray());
+        byte[] answer = await ReadAsync(peer, 6);
+        peer.Shutdown(SocketShutdown.Send);
+        Exception? reason = await protocol.Lost.Task;
+
+        Assert.Equal("hello\n", Encoding.UTF8.GetString(answer));
+        Assert.Null(reason);
+        Assert.Equal(CloseReason.PeerEnd, protocol.Transport.CloseReason);
+    });
+}
+
+public sealed class EpollEchoTests() : EchoContract(LoopKind.Epoll);

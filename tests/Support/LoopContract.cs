@@ -1,0 +1,228 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Toolkit.Tests;
+
+/// <summary>
+/// The ground under every suite that runs on several kinds of loop. A suite derives from it and says what must hold; a
+/// backend joins with a class of one line. Each scenario runs on a loop of its own, and afterwards nobody may have broken
+/// the grammar of callbacks, no error may have gone to the loop's handler that the test did not expect, and no descriptor
+/// may be left.
+/// </summary>
+public abstract class LoopContract(LoopKind kind)
+{
+    /// <summary>Far more than any scenario takes, on any machine: what runs into it hangs.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+
+    private static readonly Lazy<bool> s_warm = new(WarmUp);
+
+    private readonly List<ITestProtocol> _protocols = [];
+    private readonly List<Socket> _sockets = [];
+
+    protected LoopKind Kind { get; } = kind;
+
+    /// <summary>What the loop's exception handler was called with. A test that expects errors takes them out.</summary>
+    protected List<LoopError> Errors { get; } = [];
+
+    /// <summary>Whether the kind can run here; a required one (TOOLKIT_REQUIRE=epoll,portable) must.</summary>
+    public static void RequireKind(LoopKind kind)
+    {
+        string name = kind.ToString().ToUpperInvariant();
+        try
+        {
+            using var probe = new EventLoop(new EventLoopOptions { Kind = kind });
+        }
+        catch (BackendUnavailableException exception)
+        {
+            string[] required = (Environment.GetEnvironmentVariable("TOOLKIT_REQUIRE") ?? "").ToUpperInvariant().Split(',');
+            Assert.False(required.Contains(name), $"{name} is required here: {exception.Message}");
+            Assert.Skip(exception.Message);
+        }
+    }
+
+    /// <summary>Runs the scenario on a loop of this kind, and checks what must hold after every scenario.</summary>
+    protected void Run(Func<EventLoop, Task> scenario, EventLoopOptions? options = null)
+    {
+        RequireKind(Kind);
+        _ = s_warm.Value;
+        DescriptorCensus before = DescriptorCensus.Take();
+        options ??= new EventLoopOptions();
+        options.Kind = Kind;
+        bool tookTooLong = false;
+        try
+        {
+            using var loop = new EventLoop(options);
+            loop.ExceptionHandler = Errors.Add;
+            using var watchdog = new Timer(
+                _ =>
+                {
+                    tookTooLong = true;
+                    loop.Stop();
+                },
+                null,
+                s_patience,
+                Timeout.InfiniteTimeSpan);
+            loop.RunUntilComplete(() => scenario(loop));
+        }
+        catch (InvalidOperationException) when (tookTooLong)
+        {
+            Assert.Fail($"The scenario hangs. Callbacks so far: {string.Join(" | ", _protocols.Select(p => string.Join(' ', p.Callbacks)))}");
+        }
+        finally
+        {
+            _sockets.ForEach(socket => socket.Dispose());
+        }
+
+        foreach (ITestProtocol protocol in _protocols)
+        {
+            protocol.Grammar.Finish();
+            Assert.True(
+                protocol.Grammar.Violations.Count == 0,
+                $"{string.Join("; ", protocol.Grammar.Violations)}. The callbacks: {string.Join(' ', protocol.Callbacks)}");
+        }
+
+        Assert.True(Errors.Count == 0, $"Unexpected errors: {string.Join("; ", Errors.Select(e => $"{e.Message} {e.Exception}"))}");
+        before.RequireNoGrowth();
+    }
+
+    /// <summary>Has the protocol's callbacks checked at the end of the scenario.</summary>
+    protected TProtocol Watch<TProtocol>(TProtocol protocol)
+        where TProtocol : StreamProtocol, ITestProtocol
+    {
+        _protocols.Add(protocol);
+        return protocol;
+    }
+
+    /// <summary>Takes the one error that the test expects.</summary>
+    protected LoopError TakeError()
+    {
+        LoopError error = Assert.Single(Errors);
+        Errors.Clear();
+        return error;
+    }
+
+    /// <summary>
+    /// A server with one connection: our end is the given protocol's, the peer is a socket of .NET's, which does what sockets
+    /// do and nothing of its own. Its awaits come back to the loop.
+    /// </summary>
+    protected async Task<Socket> ConnectPeerAsync<TProtocol>(
+        EventLoop loop, TProtocol protocol, TcpOptions? options = null, Action<Socket>? configurePeer = null)
+        where TProtocol : StreamProtocol, ITestProtocol
+    {
+        Watch(protocol);
+        Server server = await loop.CreateServerAsync(
+            () => protocol,
+            new IPEndPoint(IPAddress.Loopback, 0),
+            new ServerOptions { MaxConnections = 1, Tcp = options ?? TcpOptions.Default });
+        Socket peer = NewSocket();
+        configurePeer?.Invoke(peer);
+        await peer.ConnectAsync(server.EndPoints[0]);
+        while (!protocol.Grammar.IsMade)
+        {
+            await NextIterationAsync(loop);
+        }
+
+        server.Close();
+        return peer;
+    }
+
+    /// <summary>A TCP socket that is disposed with the scenario.</summary>
+    protected Socket NewSocket(AddressFamily family = AddressFamily.InterNetwork)
+    {
+        var socket = new Socket(family, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        _sockets.Add(socket);
+        return socket;
+    }
+
+    /// <summary>A listening socket of .NET's on a port of the system's choice.</summary>
+    protected Socket NewListener(int backlog = 128)
+    {
+        Socket listener = NewSocket();
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen(backlog);
+        return listener;
+    }
+
+    /// <summary>Completes in the next iteration of the loop, after another poll.</summary>
+    protected static Task NextIterationAsync(EventLoop loop)
+    {
+        var next = new TaskCompletionSource();
+        loop.CallSoon(next.SetResult);
+        return next.Task;
+    }
+
+    /// <summary>Waits, iteration by iteration, until the condition holds; the watchdog bounds it.</summary>
+    protected static async Task UntilAsync(EventLoop loop, Func<bool> condition)
+    {
+        while (!condition())
+        {
+            // A short timer instead of the next callback: a loop that is never idle would starve the peers' threads on a
+            // small machine.
+            await Task.Delay(TimeSpan.FromMilliseconds(1), loop.TimeProvider);
+        }
+    }
+
+    /// <summary>Reads until the peer has sent so many bytes, or ended.</summary>
+    protected static async Task<byte[]> ReadAsync(Socket socket, int count)
+    {
+        byte[] buffer = new byte[count];
+        int read = 0;
+        while (read < count && await socket.ReceiveAsync(buffer.AsMemory(read), SocketFlags.None) is var received and > 0)
+        {
+            read += received;
+        }
+
+        return buffer[..read];
+    }
+
+    /// <summary>Reads until the end of the stream.</summary>
+    protected static async Task<byte[]> ReadToEndAsync(Socket socket)
+    {
+        using var all = new MemoryStream();
+        byte[] buffer = new byte[64 * 1024];
+        while (await socket.ReceiveAsync(buffer, SocketFlags.None) is var received and > 0)
+        {
+            all.Write(buffer, 0, received);
+        }
+
+        return all.ToArray();
+    }
+
+    /// <summary>Sends everything.</summary>
+    protected static async Task SendAsync(Socket socket, ReadOnlyMemory<byte> data)
+    {
+        while (!data.IsEmpty)
+        {
+            data = data[await socket.SendAsync(data, SocketFlags.None)..];
+        }
+    }
+
+    /// <summary>Closes with a reset instead of an end of file.</summary>
+    protected static void Reset(Socket socket)
+    {
+        socket.LingerState = new LingerOption(true, 0);
+        socket.Dispose();
+    }
+
+    /// <summary>Bytes in which every misplaced one shows.</summary>
+    protected static byte[] Pattern(int length, int seed = 1)
+    {
+        byte[] bytes = new byte[length];
+        new Random(seed).NextBytes(bytes);
+        return bytes;
+    }
+
+    // What the runtime makes once and keeps must not be taken for a leak of the first test.
+    private static bool WarmUp()
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        Task connecting = client.ConnectAsync(listener.LocalEndPoint!);
+        using Socket accepted = listener.AcceptAsync().GetAwaiter().GetResult();
+        connecting.GetAwaiter().GetResult();
+        Dns.GetHostAddresses("localhost");
+        return true;
+    }
+}
