@@ -1,2 +1,2 @@
-// Descriptors are counted around each scenario, so there is one at a time.
+// Tests that count descriptors, threads or allocations must not run beside others.
 [assembly: CollectionBehavior(DisableTestParallelization = true)]
