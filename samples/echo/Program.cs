@@ -3,6 +3,8 @@ using System.Net;
 using Toolkit;
 using Toolkit.Samples.Echo;
 
+const int MaxFrame = 16 * 1024 * 1024;
+
 var host = new Option<string>("--host")
 {
     Description = "The host to listen on or to connect to.",
@@ -13,7 +15,7 @@ var port = new Option<int>("--port")
     Description = "The port; 0 lets the system choose one to listen on.",
     DefaultValueFactory = _ => 8888,
 };
-port.Validators.Add(result => Require(result, result.GetValue(port) is >= 0 and <= IPEndPoint.MaxPort, "--port is 0 to 65535."));
+Require(port, value => value is >= 0 and <= IPEndPoint.MaxPort, "--port is 0 to 65535.");
 
 var loop = new Option<string>("--loop")
 {
@@ -30,7 +32,7 @@ var style = new Option<string>("--style")
 style.AcceptOnlyFromAmong("protocol", "buffered");
 
 var frame = new Option<int?>("--frame") { Description = "Answer each frame of so many bytes with a write of its own." };
-frame.Validators.Add(result => Require(result, result.GetValue(frame) is null or > 0, "--frame is at least 1."));
+Require(frame, value => value is > 0 and <= MaxFrame, $"--frame is 1 to {MaxFrame}.");
 
 var ignoreBackpressure = new Option<bool>("--ignore-backpressure")
 {
@@ -38,10 +40,10 @@ var ignoreBackpressure = new Option<bool>("--ignore-backpressure")
 };
 
 var idle = new Option<double?>("--idle") { Description = "Close what has sent nothing for so many seconds." };
-idle.Validators.Add(result => Require(result, result.GetValue(idle) is null or (> 0 and < 1e6), "--idle is more than 0 seconds."));
+Require(idle, value => value is > 0 and < 1e6, "--idle is more than 0 and less than a million seconds.");
 
 var max = new Option<int?>("--max") { Description = "How many connections there may be at a time." };
-max.Validators.Add(result => Require(result, result.GetValue(max) is null or > 0, "--max is at least 1."));
+Require(max, value => value > 0, "--max is at least 1.");
 
 Option[] serving = [host, port, loop, style, frame, ignoreBackpressure, idle, max];
 var serve = new Command("serve", "Echo what clients send (the default).");
@@ -84,10 +86,12 @@ int Serve(ParseResult result) => EchoServer.Run(
     },
     result.GetValue(max));
 
-static void Require(System.CommandLine.Parsing.OptionResult result, bool condition, string message)
-{
-    if (!condition)
+// What is no number at all has its own message from the library.
+static void Require<T>(Option<T> option, Predicate<double> condition, string message)
+    => option.Validators.Add(result =>
     {
-        result.AddError(message);
-    }
-}
+        if (result.Tokens is [{ Value: var text }] && double.TryParse(text, out double value) && !condition(value))
+        {
+            result.AddError(message);
+        }
+    });

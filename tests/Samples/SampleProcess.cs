@@ -1,0 +1,168 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace Toolkit.Tests.Samples;
+
+/// <summary>The echo sample as a program of its own, as a user starts it.</summary>
+internal sealed partial class SampleProcess : IDisposable
+{
+    public const int Interrupt = 2;
+    public const int Terminate = 15;
+
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+
+    private readonly StringBuilder _output = new();
+    private readonly StringBuilder _errors = new();
+    private readonly TaskCompletionSource _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private SampleProcess(Process process) => Process = process;
+
+    public Process Process { get; }
+
+    public int Port { get; private set; }
+
+    public IPEndPoint EndPoint => new(IPAddress.Loopback, Port);
+
+    public string Output
+    {
+        get
+        {
+            lock (_output)
+            {
+                return _output.ToString();
+            }
+        }
+    }
+
+    public string Errors
+    {
+        get
+        {
+            lock (_errors)
+            {
+                return _errors.ToString();
+            }
+        }
+    }
+
+    private static string Program => typeof(SampleProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+        .Single(attribute => attribute.Key == "EchoProgram").Value!;
+
+    /// <summary>Starts the program with lines collected; does not wait for anything.</summary>
+    public static SampleProcess Start(string arguments, string? backend = null)
+    {
+        var start = new ProcessStartInfo("dotnet", $"\"{Program}\" {arguments}")
+        {
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["TOOLKIT_BACKEND"] = backend ?? "";
+        start.Environment["NO_COLOR"] = "1";
+        var sample = new SampleProcess(new Process { StartInfo = start });
+        sample.Process.OutputDataReceived += (_, line) => sample.OnOutput(line.Data);
+        sample.Process.ErrorDataReceived += (_, line) => sample.OnError(line.Data);
+        sample.Process.Start();
+        sample.Process.BeginOutputReadLine();
+        sample.Process.BeginErrorReadLine();
+        return sample;
+    }
+
+    /// <summary>Starts the server on a port of the system's choice, and waits until it listens.</summary>
+    public static async Task<SampleProcess> ServeAsync(string arguments, string? backend = null)
+    {
+        SampleProcess sample = Start($"--port 0 {arguments}", backend);
+        await Task.WhenAny(sample._listening.Task, sample.Process.WaitForExitAsync()).WaitAsync(s_patience);
+        Assert.True(sample._listening.Task.IsCompleted, $"The server ended: {sample.Output}{sample.Errors}");
+        return sample;
+    }
+
+    /// <summary>Runs the program to its end.</summary>
+    public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(string arguments, string? backend = null)
+    {
+        using SampleProcess sample = Start(arguments, backend);
+        sample.Process.StandardInput.Close();
+        int exitCode = await sample.WaitForExitAsync();
+        return (exitCode, sample.Output, sample.Errors);
+    }
+
+    public void Signal(int signal) => Assert.Equal(0, Kill(Process.Id, signal));
+
+    public async Task<int> WaitForExitAsync()
+    {
+        await Process.WaitForExitAsync().WaitAsync(s_patience);
+        return Process.ExitCode;
+    }
+
+    /// <summary>How many descriptors the process has open.</summary>
+    public int CountDescriptors()
+        => Directory.EnumerateFileSystemEntries(string.Create(CultureInfo.InvariantCulture, $"/proc/{Process.Id}/fd")).Count();
+
+    /// <summary>
+    /// Sets the limit of descriptors that is in force from outside, as prlimit(1) does; null lifts it as far as can be. The
+    /// hard limit stays, since raising it again takes a privilege.
+    /// </summary>
+    public unsafe void LimitDescriptors(long? limit)
+    {
+        const int Descriptors = 7;
+        long* both = stackalloc long[2];
+        Assert.Equal(0, ExchangeLimit(Process.Id, Descriptors, null, both));
+        both[0] = limit ?? both[1];
+        Assert.Equal(0, ExchangeLimit(Process.Id, Descriptors, both, null));
+    }
+
+    public void Dispose()
+    {
+        if (!Process.HasExited)
+        {
+            Process.Kill();
+        }
+
+        Process.Dispose();
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int pid, int signal);
+
+    [LibraryImport("libc", EntryPoint = "prlimit")]
+    private static unsafe partial int ExchangeLimit(int pid, int resource, long* limits, long* old);
+
+    [GeneratedRegex(@"^listening on tcp://127\.0\.0\.1:(\d+) with \w+, pid \d+$", RegexOptions.NonBacktracking)]
+    private static partial Regex Listening();
+
+    private void OnOutput(string? line)
+    {
+        if (line is null)
+        {
+            return;
+        }
+
+        lock (_output)
+        {
+            _output.AppendLine(line);
+        }
+
+        if (Listening().Match(line) is { Success: true } match)
+        {
+            Port = int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
+            _listening.TrySetResult();
+        }
+    }
+
+    private void OnError(string? line)
+    {
+        if (line is not null)
+        {
+            lock (_errors)
+            {
+                _errors.AppendLine(line);
+            }
+        }
+    }
+}
