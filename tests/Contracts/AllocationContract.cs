@@ -1,0 +1,87 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Toolkit.Tests.Contracts;
+
+/// <summary>What a message costs in memory: nothing, in the long run.</summary>
+public abstract class AllocationContract(LoopKind kind) : LoopContract(kind)
+{
+    private const int MessageSize = 64;
+    private const int Connections = 8;
+
+    // Chance allocations of the runtime's own (a tier of the compiler, a timer) are hundreds of bytes, not one per message.
+    private const long ChanceBytes = 20_000;
+
+    private static int Messages => int.Parse(
+        Environment.GetEnvironmentVariable("TOOLKIT_ALLOCATION_MESSAGES") ?? "50000", CultureInfo.InvariantCulture);
+
+    [Fact]
+    public void Echo_ManyMessages_AllocatesNothing() => CountAllocations(() => new PlainEcho());
+
+    [Fact]
+    public void BufferedEcho_ManyMessages_AllocatesNothing() => CountAllocations(() => new BufferedEcho());
+
+    private void CountAllocations(Func<StreamProtocol> factory) => Run(async loop =>
+    {
+        Server server = await loop.CreateServerAsync(factory, new IPEndPoint(IPAddress.Loopback, 0));
+        var peers = new Socket[Connections];
+        for (int i = 0; i < Connections; i++)
+        {
+            peers[i] = NewSocket();
+            await peers[i].ConnectAsync(server.EndPoints[0]);
+        }
+
+        long allocated = await loop.RunInThreadAsync(() =>
+        {
+            Exchange(peers, Messages / 10);
+            long before = GC.GetTotalAllocatedBytes(precise: true);
+            Exchange(peers, Messages);
+            return GC.GetTotalAllocatedBytes(precise: true) - before;
+        });
+
+        TestContext.Current.SendDiagnosticMessage($"{Kind}: {allocated} bytes for {Messages} messages");
+        Assert.True(allocated < ChanceBytes, $"{allocated} bytes were allocated for {Messages} messages.");
+        Array.ForEach(peers, peer => peer.Dispose());
+        await server.DrainAsync(TimeSpan.FromSeconds(5));
+    });
+
+    // Blocking and without allocations of its own, unlike anything asynchronous.
+    private static void Exchange(Socket[] peers, int messages)
+    {
+        Span<byte> message = stackalloc byte[MessageSize];
+        Span<byte> answer = stackalloc byte[MessageSize];
+        for (int sent = 0; sent < messages; sent += peers.Length)
+        {
+            foreach (Socket peer in peers)
+            {
+                peer.Send(message);
+            }
+
+            foreach (Socket peer in peers)
+            {
+                int read = 0;
+                while (read < MessageSize)
+                {
+                    read += peer.Receive(answer[read..]);
+                }
+            }
+        }
+    }
+
+    private sealed class PlainEcho : Protocol
+    {
+        public override void DataReceived(ReadOnlySpan<byte> data) => Transport.Write(data);
+    }
+
+    private sealed class BufferedEcho : BufferedProtocol
+    {
+        private readonly byte[] _buffer = new byte[4096];
+
+        public override Memory<byte> GetBuffer(int sizeHint) => _buffer;
+
+        public override void BufferUpdated(int count) => Transport.Write(_buffer.AsSpan(0, count));
+    }
+}
+
+public sealed class EpollAllocationTests() : AllocationContract(LoopKind.Epoll);
