@@ -9,26 +9,26 @@ namespace Toolkit.Backends.Portable;
 /// <summary>Completions over .NET's own sockets, on whatever system it runs.</summary>
 /// <remarks>
 /// <para>
-/// <b>What completes, completes elsewhere</b>: on a thread of the pool, or within the very call that started it. Either way
-/// it is only queued, and told from <see cref="Poll"/>. So a pool that is held up holds up this loop's I/O as well, and each
-/// completion that has to be waited for costs a hop from thread to thread: the price of portability. Whoever queues
-/// something wakes the loop only when it sleeps.
+/// <b>What completes, completes elsewhere</b>: on a thread of the pool, or within the very call that started it. Either
+/// way it is only queued, and told from <see cref="Poll"/>. So a pool that is held up holds up this loop's I/O as well,
+/// and each completion that has to be waited for costs a hop from thread to thread: the price of portability. Whoever
+/// queues something wakes the loop only when it sleeps.
 /// </para>
 /// <para>
-/// <b>A receive is a wait and a try.</b> The wait is a receive of zero bytes, which completes when there is something to
-/// receive and takes none of it; then the loop receives, without waiting, into the buffer that all connections share.
-/// That is why cancelling a receive needs nothing but not to look: the wait stays with .NET, has nothing in it that could be
-/// lost, and serves again when the receive is submitted again. An accept that completes after its cancellation keeps its
-/// newcomer for the next.
+/// <b>A receive is a wait and a try.</b> The wait is a receive of zero bytes, which completes when there is something
+/// to receive and takes none of it; then the loop receives, without waiting, into the buffer that all connections
+/// share. That is why cancelling a receive needs nothing but not to look: the wait stays with .NET, has nothing in it
+/// that could be lost, and serves again when the receive is submitted again. An accept that completes after its
+/// cancellation keeps its newcomer for the next.
 /// </para>
 /// <para>
-/// <b>A send that has to wait sends a copy.</b> It cannot be called back, neither by a cancellation nor, on every system,
-/// by closing the socket, while its owner takes the memory back at once; sending on from it then could show one peer what
-/// is meant for another. A copy of 16 KiB costs a microsecond, on a path that waits anyway.
+/// <b>A send that has to wait sends a copy.</b> It cannot be called back, neither by a cancellation nor, on every
+/// system, by closing the socket, while its owner takes the memory back at once; sending on from it then could show one
+/// peer what is meant for another. A copy of 16 KiB costs a microsecond, on a path that waits anyway.
 /// </para>
 /// <para>
-/// <b>Nothing in .NET waits for a hang-up.</b> While a receive is waited for, that wait sees it. The others that are watched
-/// are looked at four times a second.
+/// <b>Nothing in .NET waits for a hang-up.</b> While a receive is waited for, that wait sees it. The others that are
+/// watched are looked at four times a second.
 /// </para>
 /// <para>
 /// <b>Nothing can be mistaken for a successor's.</b> What .NET completes names the handle object, not a number that the
@@ -39,12 +39,12 @@ internal sealed class PortableBackend : IoBackend
 {
     private const int InitialReceiveBuffer = 64 * 1024;
 
-    /// <summary>Beyond this a larger receive buffer gained nothing, and one connection would hold up the others.</summary>
+    /// <summary>Beyond this a larger buffer gained nothing, and one connection would hold up the others.</summary>
     private const int MaxReceiveBuffer = 1024 * 1024;
 
     /// <summary>
-    /// The most that one send takes. It completes when all of it has left, so this is also how finely its owner sees that
-    /// the peer still reads.
+    /// The most that one send takes. It completes when all of it has left, so this is also how finely its owner sees
+    /// that the peer still reads.
     /// </summary>
     private const int MaxSend = 16 * 1024;
 
@@ -294,8 +294,8 @@ internal sealed class PortableBackend : IoBackend
         }
     }
 
-    // Whoever queues something looks afterwards whether we sleep; we look at the queue after we have said so. One sees the
-    // other, so no wake-up is lost. True when the wait was ended.
+    // Whoever queues something looks afterwards whether we sleep; we look at the queue after we have said so. One sees
+    // the other, so no wake-up is lost. True when the wait was ended.
     private bool Sleep(long ticks)
     {
         if (Interlocked.CompareExchange(ref _state, Asleep, Awake) == Woken)
@@ -357,8 +357,8 @@ internal sealed class PortableBackend : IoBackend
                     break;
                 case AcceptOperation:
                     // A newcomer of an earlier arming comes first.
-                    Started(
-                        handle.Reading, handle.Reading.AcceptSocket is null && handle.Socket.AcceptAsync(handle.Reading));
+                    bool isFree = handle.Reading.AcceptSocket is null;
+                    Started(handle.Reading, isFree && handle.Socket.AcceptAsync(handle.Reading));
                     break;
                 case SendOperation send:
                     handle.Writing.FillBuffer(send.Data.Span[..Math.Min(MaxSend, send.Data.Length)]);

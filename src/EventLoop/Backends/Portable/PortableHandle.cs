@@ -49,7 +49,7 @@ internal sealed class PortableHandle : IoHandle
     /// </summary>
     public SocketError Failure => _failure;
 
-    /// <summary>Keeps an error that was told of the connection, if it is one that lasts. The first is the cause.</summary>
+    /// <summary>Keeps an error that was told of the connection, if it is one that lasts. The first counts.</summary>
     public void NoteFailure(SocketError error)
     {
         bool lasts = error switch
@@ -112,7 +112,7 @@ internal sealed class PortableHandle : IoHandle
         }
         else if ((IsReading || IsWriting) && Socket.Connected)
         {
-            // .NET resets a connection that it closes with something in flight, unless its sending side was ended first.
+            // With something in flight .NET closes by a reset, unless the sending side was ended first.
             ShutdownSend();
         }
 

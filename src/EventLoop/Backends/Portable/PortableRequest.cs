@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace Toolkit.Backends.Portable;
 
 /// <summary>
-/// One of a handle's two places for what .NET has in flight: one for the read side, one for the write side. What comes of
-/// it is only queued here, on whatever thread .NET says it.
+/// One of a handle's two places for what .NET has in flight: one for the read side, one for the write side. What comes
+/// of it is only queued here, on whatever thread .NET says it.
 /// </summary>
 internal sealed class PortableRequest : SocketAsyncEventArgs
 {
