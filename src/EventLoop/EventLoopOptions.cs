@@ -13,6 +13,9 @@ public enum LoopKind
 
     /// <summary>Linux's epoll, by direct system calls.</summary>
     Epoll,
+
+    /// <summary>.NET's own sockets, on every system that .NET runs on.</summary>
+    Portable,
 }
 
 /// <summary>How an <see cref="EventLoop"/> is made. Read once, by its constructor.</summary>

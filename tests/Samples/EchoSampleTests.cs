@@ -324,3 +324,5 @@ public abstract class EchoSampleTests(LoopKind kind)
 }
 
 public sealed class EpollEchoSampleTests() : EchoSampleTests(LoopKind.Epoll);
+
+public sealed class PortableEchoSampleTests() : EchoSampleTests(LoopKind.Portable);

@@ -1,4 +1,5 @@
 using Toolkit.Backends.Epoll;
+using Toolkit.Backends.Portable;
 
 namespace Toolkit.Backends;
 
@@ -16,14 +17,15 @@ internal static class BackendCatalog
         return kind switch
         {
             LoopKind.Epoll => CreateEpoll(),
-            _ => CreateEpoll(),
+            LoopKind.Portable => new PortableBackend(),
+            _ => OperatingSystem.IsLinux() ? new EpollBackend() : new PortableBackend(),
         };
     }
 
     private static EpollBackend CreateEpoll()
         => OperatingSystem.IsLinux()
             ? new EpollBackend()
-            : throw new BackendUnavailableException("epoll", "epoll is Linux's own. ");
+            : throw new BackendUnavailableException("epoll", "epoll is Linux's own. Use portable, or auto.");
 
     private static LoopKind FromEnvironment()
     {
@@ -32,8 +34,9 @@ internal static class BackendCatalog
         {
             null or "" or "AUTO" => LoopKind.Auto,
             "EPOLL" => LoopKind.Epoll,
+            "PORTABLE" => LoopKind.Portable,
             _ => throw new BackendUnavailableException(
-                name, $"{EventLoopOptions.BackendVariable} names no kind of loop. It may be auto or epoll."),
+                name, $"{EventLoopOptions.BackendVariable} names no kind of loop. It may be auto, epoll or portable."),
         };
     }
 }

@@ -424,6 +424,11 @@ internal sealed unsafe class EpollBackend : IoBackend
             {
                 _ = Libc.Close(fd);
                 DeliverShed(accept);
+                if (!IsListening(accept))
+                {
+                    return accepted + 1; // cancelled, or its listener released and closed
+                }
+
                 continue;
             }
 

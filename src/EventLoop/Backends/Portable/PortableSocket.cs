@@ -1,0 +1,172 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Toolkit.Backends.Portable;
+
+/// <summary>What is done with a socket of .NET on the spot, with its exceptions made values.</summary>
+internal static class PortableSocket
+{
+    // SOL_SOCKET, SO_REUSEADDR and SO_REUSEPORT: Linux has numbers of its own, the other Unixes have BSD's.
+    private const int LinuxSocketLevel = 1;
+    private const int LinuxReuseAddress = 2;
+    private const int LinuxReusePort = 15;
+    private const int BsdSocketLevel = 0xffff;
+    private const int BsdReuseAddress = 4;
+    private const int BsdReusePort = 0x200;
+
+    private const int LinuxTcpLevel = 6;
+    private const int LinuxUserTimeout = 18;
+
+    public static SocketError Try(Socket socket, Action<Socket> action)
+    {
+        try
+        {
+            action(socket);
+            return SocketError.Success;
+        }
+        catch (SocketException exception)
+        {
+            return exception.SocketErrorCode;
+        }
+    }
+
+    /// <summary>Makes a socket as the specification says.</summary>
+    public static Socket? Open(in HandleSpec spec, out SocketError error)
+    {
+        if (spec.AddressFamily is not (AddressFamily.InterNetwork or AddressFamily.InterNetworkV6)
+            || spec.LocalEndPoint is not (null or IPEndPoint)
+            || (spec.LocalEndPoint is { } local && local.AddressFamily != spec.AddressFamily))
+        {
+            error = SocketError.AddressFamilyNotSupported;
+            return null;
+        }
+
+        Socket? socket = null;
+        try
+        {
+            // The protocol is left to the system, which knows but one: of a socket that is said to be TCP, .NET itself
+            // lets the address be reused when it is bound on a Unix.
+            socket = new Socket(spec.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
+            error = IsWithinReserve(socket) ? SocketError.TooManyOpenSockets : Configure(socket, spec);
+        }
+        catch (SocketException exception)
+        {
+            error = exception.SocketErrorCode;
+        }
+
+        if (error == SocketError.Success)
+        {
+            return socket;
+        }
+
+        socket?.Dispose();
+        return null;
+    }
+
+    public static bool IsWithinReserve(Socket socket)
+        => DescriptorReserve.Contains(socket.SafeHandle.DangerousGetHandle());
+
+    public static SocketError SetOption(Socket socket, IoOption option, int value)
+    {
+        (SocketOptionLevel level, SocketOptionName name) = option switch
+        {
+            IoOption.NoDelay => (SocketOptionLevel.Tcp, SocketOptionName.NoDelay),
+            IoOption.KeepAlive => (SocketOptionLevel.Socket, SocketOptionName.KeepAlive),
+            IoOption.KeepAliveTime => (SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime),
+            IoOption.KeepAliveInterval => (SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval),
+            IoOption.KeepAliveRetryCount => (SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount),
+            IoOption.SendBufferSize => (SocketOptionLevel.Socket, SocketOptionName.SendBuffer),
+            IoOption.ReceiveBufferSize => (SocketOptionLevel.Socket, SocketOptionName.ReceiveBuffer),
+            _ => default,
+        };
+        try
+        {
+            if (name != default)
+            {
+                socket.SetSocketOption(level, name, value);
+                return SocketError.Success;
+            }
+
+            if (option == IoOption.UserTimeout && OperatingSystem.IsLinux())
+            {
+                SetRaw(socket, LinuxTcpLevel, LinuxUserTimeout, value);
+                return SocketError.Success;
+            }
+
+            return SocketError.ProtocolOption;
+        }
+        catch (SocketException exception)
+        {
+            return exception.SocketErrorCode;
+        }
+    }
+
+    private static SocketError Configure(Socket socket, in HandleSpec spec)
+    {
+        if (spec.AddressFamily == AddressFamily.InterNetworkV6)
+        {
+            socket.DualMode = false; // :: means IPv6 only, as everywhere here; both families are two sockets
+        }
+
+        if (spec.ReuseAddress)
+        {
+            ReuseAddress(socket);
+        }
+
+        if (spec.ReusePort && !TryReusePort(socket))
+        {
+            return SocketError.ProtocolOption;
+        }
+
+        if (spec.LocalEndPoint is { } local)
+        {
+            socket.Bind(local);
+        }
+
+        if (spec.Backlog is { } backlog)
+        {
+            socket.Listen(backlog);
+        }
+
+        return SocketError.Success;
+    }
+
+    // Not by .NET's option of the name, which on a Unix sets SO_REUSEPORT as well.
+    private static void ReuseAddress(Socket socket)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            socket.ExclusiveAddressUse = true;
+        }
+        else if (OperatingSystem.IsLinux())
+        {
+            SetRaw(socket, LinuxSocketLevel, LinuxReuseAddress, 1);
+        }
+        else
+        {
+            SetRaw(socket, BsdSocketLevel, BsdReuseAddress, 1);
+        }
+    }
+
+    private static bool TryReusePort(Socket socket)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return false;
+        }
+
+        if (OperatingSystem.IsLinux())
+        {
+            SetRaw(socket, LinuxSocketLevel, LinuxReusePort, 1);
+        }
+        else
+        {
+            SetRaw(socket, BsdSocketLevel, BsdReusePort, 1);
+        }
+
+        return true;
+    }
+
+    private static void SetRaw(Socket socket, int level, int name, int value)
+        => socket.SetRawSocketOption(level, name, BitConverter.GetBytes(value));
+}
