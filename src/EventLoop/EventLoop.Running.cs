@@ -59,7 +59,7 @@ public sealed partial class EventLoop
     public void RunForever()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (t_current is { } running)
+        if (s_current is { } running)
         {
             throw new InvalidOperationException(running == this
                 ? "The loop is running already. Await, or schedule a callback, instead of running it again."
@@ -143,7 +143,7 @@ public sealed partial class EventLoop
     /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
     public void VerifyAccess()
     {
-        if (t_current != this)
+        if (s_current != this)
         {
             VerifyAccessOfStoppedLoop();
         }
@@ -280,9 +280,9 @@ public sealed partial class EventLoop
             }
 
             _loop = loop;
-            _outerLoop = t_current;
+            _outerLoop = s_current;
             _outerContext = SynchronizationContext.Current;
-            t_current = loop;
+            s_current = loop;
             loop._baseContext = ExecutionContext.Capture();
             SynchronizationContext.SetSynchronizationContext(loop.SynchronizationContext);
             try
@@ -301,7 +301,7 @@ public sealed partial class EventLoop
             _loop._stopRequested = false;
             _loop._baseContext = null;
             SynchronizationContext.SetSynchronizationContext(_outerContext);
-            t_current = _outerLoop;
+            s_current = _outerLoop;
             Volatile.Write(ref _loop._running, 0);
         }
     }

@@ -182,7 +182,7 @@ public sealed partial class EventLoop
     /// <summary>Has the callback run on the loop, from any thread. False when the loop is disposed.</summary>
     internal bool TryPost(Action<object?> callback, object? state)
     {
-        if (t_current == this)
+        if (s_current == this)
         {
             // In line with CallSoon, which goes straight to the ready queue.
             _ready.Enqueue(callback, state);

@@ -42,7 +42,7 @@ public sealed partial class EventLoop : IDisposable
     private const int CallbacksPerFlush = 64;
 
     [ThreadStatic]
-    private static EventLoop? t_current;
+    private static EventLoop? s_current;
 
     // Set once.
     private readonly IoBackend _backend;
@@ -93,7 +93,7 @@ public sealed partial class EventLoop : IDisposable
 
     /// <summary>The loop that runs on this thread.</summary>
     /// <exception cref="InvalidOperationException">No loop runs on this thread.</exception>
-    public static EventLoop Current => t_current ?? throw new InvalidOperationException(
+    public static EventLoop Current => s_current ?? throw new InvalidOperationException(
         "No event loop runs on this thread. Call this from a callback or coroutine of a loop, or use TryGetCurrent.");
 
     /// <summary>The kind of loop in one lower-case word, such as <c>epoll</c>. Any thread.</summary>
@@ -103,7 +103,7 @@ public sealed partial class EventLoop : IDisposable
     public bool IsRunning => Volatile.Read(ref _running) != 0;
 
     /// <summary>Whether the caller is on the loop's thread while the loop runs. Any thread.</summary>
-    public bool IsCurrent => t_current == this;
+    public bool IsCurrent => s_current == this;
 
     /// <summary>Whether debug mode is on. Any thread.</summary>
     public bool IsDebug { get; }
@@ -148,7 +148,7 @@ public sealed partial class EventLoop : IDisposable
     /// <summary>The loop that runs on this thread, if one does.</summary>
     public static bool TryGetCurrent([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out EventLoop? loop)
     {
-        loop = t_current;
+        loop = s_current;
         return loop is not null;
     }
 

@@ -152,23 +152,26 @@ internal struct ConnectionLifecycle
             (State.Losing, Event.LostTold) => (State.Lost, Actions.None),
 
             // Said twice, or too late: the user may call anything at any time, and a completion may be on its way.
-            (>= State.Finishing and not State.PeerEnded, Event.WriteEof)
-                or (>= State.Closing, Event.Close)
-                or (>= State.Losing, Event.Abort)
-                or (State.Closing or State.Losing, Event.PeerEnd) => (state, Actions.None),
+            (>= State.Finishing and not State.PeerEnded, Event.WriteEof) => (state, Actions.None),
+            (>= State.Closing, Event.Close) => (state, Actions.None),
+            (>= State.Losing, Event.Abort) => (state, Actions.None),
+            (State.Closing or State.Losing, Event.PeerEnd) => (state, Actions.None),
 
             // Nobody can call what is not known to anybody, and the protocol is told of the beginning and the end once.
-            (State.New, _)
-                or (_, Event.Made)
-                or (_, Event.LostTold)
+            (State.New, _) => throw Impossible(state, happening),
+            (_, Event.Made or Event.LostTold) => throw Impossible(state, happening),
 
-                // The end of file is read once, and nothing is read after the end.
-                or (State.PeerEnded or State.PeerEndedFinishing or State.BothEnded or State.Lost, Event.PeerEnd)
+            // The end of file is read once, and nothing is read after the end.
+            (State.PeerEnded or State.PeerEndedFinishing or State.BothEnded or State.Lost, Event.PeerEnd)
+                => throw Impossible(state, happening),
 
-                // Only where it is waited for.
-                or (_, Event.Drained) => throw new UnreachableException($"{happening} cannot happen to a connection that is {state}."),
+            // Only where it is waited for.
+            (_, Event.Drained) => throw Impossible(state, happening),
 
             _ => throw new UnreachableException($"{happening} in {state} is nothing that the table knows."),
         };
     }
+
+    private static UnreachableException Impossible(State state, Event happening)
+        => new($"{happening} cannot happen to a connection that is {state}.");
 }
