@@ -147,14 +147,14 @@ internal struct ConnectionLifecycle
             (State.Finished or State.BothEnded, Event.Close)
                 => (State.Losing, Actions.DiscardInput | Actions.Lose),
 
-            (>= State.Open and <= State.Closing, Event.Abort) => (State.Losing, BadEnd),
+            (_, Event.Abort) when state is not (State.New or State.Losing or State.Lost) => (State.Losing, BadEnd),
 
             (State.Losing, Event.LostTold) => (State.Lost, Actions.None),
 
             // Said twice, or too late: the user may call anything at any time, and a completion may be on its way.
-            (>= State.Finishing and not State.PeerEnded, Event.WriteEof) => (state, Actions.None),
-            (>= State.Closing, Event.Close) => (state, Actions.None),
-            (>= State.Losing, Event.Abort) => (state, Actions.None),
+            (_, Event.WriteEof) when state is not State.New => (state, Actions.None),
+            (State.Closing or State.Losing or State.Lost, Event.Close) => (state, Actions.None),
+            (State.Losing or State.Lost, Event.Abort) => (state, Actions.None),
             (State.Closing or State.Losing, Event.PeerEnd) => (state, Actions.None),
 
             // Nobody can call what is not known to anybody, and the protocol is told of the beginning and the end once.
