@@ -225,11 +225,7 @@ public sealed partial class EventLoop
     private TimerHandle ScheduleTimer(long deadline, Action<object?> callback, object? state)
     {
         var timer = new TimerHandle(this, callback, state, ExecutionContext.Capture(), CaptureCreation());
-        if (deadline != TimerWheel.Never)
-        {
-            Timers.Schedule(timer, deadline);
-        }
-
+        Timers.Schedule(timer, deadline);
         return timer;
     }
 
