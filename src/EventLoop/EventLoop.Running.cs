@@ -87,13 +87,14 @@ public sealed partial class EventLoop
     {
         ArgumentNullException.ThrowIfNull(main);
         Task? task = null;
+        using var running = new CancellationTokenSource();
         CallbackHandle start = CallSoon(() =>
         {
             task = Begin(main);
             _ = task.ContinueWith(
                 static (_, loop) => ((EventLoop)loop!).Stop(),
                 this,
-                CancellationToken.None,
+                running.Token,
                 TaskContinuationOptions.ExecuteSynchronously,
                 TaskScheduler.Default);
         });
@@ -105,6 +106,7 @@ public sealed partial class EventLoop
         finally
         {
             start.Cancel();
+            running.Cancel(); // a coroutine that outlives this run must not stop the next
         }
 
         if (task is not { IsCompleted: true })
