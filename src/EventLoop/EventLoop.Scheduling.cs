@@ -173,11 +173,7 @@ public sealed partial class EventLoop
     }
 
     /// <summary>The time at which a delay from now is over; any thread.</summary>
-    internal long DeadlineAfter(TimeSpan delay)
-    {
-        long now = Clock.Now;
-        return delay.Ticks > TimerWheel.Never - now ? TimerWheel.Never : now + delay.Ticks;
-    }
+    internal long DeadlineAfter(TimeSpan delay) => TimerWheel.Add(Clock.Now, delay.Ticks);
 
     /// <summary>Has the callback run on the loop, from any thread. False when the loop is disposed.</summary>
     internal bool TryPost(Action<object?> callback, object? state)
