@@ -38,7 +38,11 @@ public sealed partial class EventLoop
         }
         catch (Exception exception)
         {
-            LogQuietly(() => LoopLog.HandlerThrew(_logger, exception, error.Message));
+            if (LogRate.ShouldLog($"{nameof(LoopLog.HandlerThrew)}/{exception.GetType()}", out string suppressed))
+            {
+                LogQuietly(() => LoopLog.HandlerThrew(_logger, exception, error.Message, suppressed));
+            }
+
             DefaultExceptionHandler(error);
         }
     }

@@ -68,7 +68,7 @@ public sealed partial class EventLoop
 
         RequireOwnerThread();
         using var residence = new Residence(this);
-        LoopLog.Running(_logger, BackendName);
+        LogQuietly(() => LoopLog.Running(_logger, BackendName));
         do
         {
             RunIteration();
@@ -209,7 +209,7 @@ public sealed partial class EventLoop
 
         if (IsDebug)
         {
-            LoopLog.StillOpen(_logger, open);
+            LogQuietly(() => LoopLog.StillOpen(_logger, open));
         }
 
         // The clock of the machine, not the loop's: a virtual one would stand still.
@@ -317,7 +317,7 @@ public sealed partial class EventLoop
     {
         private readonly StackTrace _created = new(fNeedFileInfo: true);
 
-        ~LeakSentinel() => LoopLog.NotDisposed(logger, _created.ToString());
+        ~LeakSentinel() => LogQuietly(() => LoopLog.NotDisposed(logger, _created.ToString()));
 
         public void Disarm() => GC.SuppressFinalize(this);
     }

@@ -214,7 +214,7 @@ public sealed partial class EventLoop
     {
         if (!TryPost(callback, state) && LogRate.ShouldLog(nameof(PostOrDrop), out string suppressed))
         {
-            LoopLog.ContinuationDropped(_logger, suppressed);
+            LogQuietly(() => LoopLog.ContinuationDropped(_logger, suppressed));
         }
     }
 
