@@ -134,6 +134,7 @@ public sealed partial class EventLoop
     public void Stop()
     {
         _stopRequested = true;
+        Interlocked.MemoryBarrier();
         WakeIfAsleep();
     }
 
@@ -176,8 +177,9 @@ public sealed partial class EventLoop
         _closing = true;
         _disposed = true;
         _leakSentinel?.Disarm();
-        _ready.Clear();
+        Interlocked.MemoryBarrier(); // see TryPost
         DiscardPosts();
+        DiscardReady();
         _backend.Dispose();
     }
 

@@ -190,10 +190,12 @@ public sealed partial class EventLoop
             return false;
         }
 
+        // Disposal looks at the queue after it has said so, and we look whether it has after we have queued. Without the
+        // barriers both could look too early, and a thread would wait for ever for what it posted.
         _posts.Enqueue(new Post(callback, state));
+        Interlocked.MemoryBarrier();
         if (_disposed)
         {
-            // Disposal may have looked at the queue before we put something in.
             DiscardPosts();
         }
         else
@@ -227,9 +229,9 @@ public sealed partial class EventLoop
 
     private StackTrace? CaptureCreation() => IsDebug ? new StackTrace(skipFrames: 2, fNeedFileInfo: true) : null;
 
+    // After a barrier that follows whatever the loop is woken for.
     private void WakeIfAsleep()
     {
-        Interlocked.MemoryBarrier();
         if (Volatile.Read(ref _asleep) != 0 && Interlocked.Exchange(ref _asleep, 0) != 0)
         {
             _backend.Wake();
@@ -241,6 +243,16 @@ public sealed partial class EventLoop
         while (_posts.TryDequeue(out Post post))
         {
             (post.State as IAwaitedPost)?.Discard();
+        }
+    }
+
+    // The loop's own thread posts straight to the ready queue, so that somebody may wait for what is left there as well.
+    private void DiscardReady()
+    {
+        while (_ready.Count > 0)
+        {
+            _ready.Dequeue(out _, out object? state);
+            (state as IAwaitedPost)?.Discard();
         }
     }
 }
