@@ -38,7 +38,11 @@ public sealed partial class EventLoop
         }
         catch (Exception exception)
         {
-            LogQuietly(() => LoopLog.HandlerThrew(_logger, exception, error.Message));
+            if (LogRate.ShouldLog($"{nameof(LoopLog.HandlerThrew)}/{exception.GetType()}", out string suppressed))
+            {
+                LogQuietly(() => LoopLog.HandlerThrew(_logger, exception, error.Message, suppressed));
+            }
+
             DefaultExceptionHandler(error);
         }
     }
@@ -68,8 +72,15 @@ public sealed partial class EventLoop
 
     internal void ReportBlockingWait()
     {
+        if (_reportingWait)
+        {
+            return; // a logger that waits, for a lock of its own perhaps, must not report itself for ever
+        }
+
+        _reportingWait = true;
         string stack = new StackTrace(skipFrames: 2, fNeedFileInfo: true).ToString();
         LogQuietly(() => LoopLog.BlockingWait(_logger, stack));
+        _reportingWait = false;
     }
 
     // A callback of the ready queue: one with a handle (through _runHandle), a continuation, or an unsafe one.

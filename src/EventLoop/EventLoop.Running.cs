@@ -68,7 +68,7 @@ public sealed partial class EventLoop
 
         RequireOwnerThread();
         using var residence = new Residence(this);
-        LoopLog.Running(_logger, BackendName);
+        LogQuietly(() => LoopLog.Running(_logger, BackendName));
         do
         {
             RunIteration();
@@ -87,13 +87,14 @@ public sealed partial class EventLoop
     {
         ArgumentNullException.ThrowIfNull(main);
         Task? task = null;
+        using var running = new CancellationTokenSource();
         CallbackHandle start = CallSoon(() =>
         {
             task = Begin(main);
             _ = task.ContinueWith(
                 static (_, loop) => ((EventLoop)loop!).Stop(),
                 this,
-                CancellationToken.None,
+                running.Token,
                 TaskContinuationOptions.ExecuteSynchronously,
                 TaskScheduler.Default);
         });
@@ -105,6 +106,7 @@ public sealed partial class EventLoop
         finally
         {
             start.Cancel();
+            running.Cancel(); // a coroutine that outlives this run must not stop the next
         }
 
         if (task is not { IsCompleted: true })
@@ -132,6 +134,7 @@ public sealed partial class EventLoop
     public void Stop()
     {
         _stopRequested = true;
+        Interlocked.MemoryBarrier();
         WakeIfAsleep();
     }
 
@@ -174,8 +177,9 @@ public sealed partial class EventLoop
         _closing = true;
         _disposed = true;
         _leakSentinel?.Disarm();
-        _ready.Clear();
+        Interlocked.MemoryBarrier(); // see TryPost
         DiscardPosts();
+        DiscardReady();
         _backend.Dispose();
     }
 
@@ -207,7 +211,7 @@ public sealed partial class EventLoop
 
         if (IsDebug)
         {
-            LoopLog.StillOpen(_logger, open);
+            LogQuietly(() => LoopLog.StillOpen(_logger, open));
         }
 
         // The clock of the machine, not the loop's: a virtual one would stand still.
@@ -315,7 +319,7 @@ public sealed partial class EventLoop
     {
         private readonly StackTrace _created = new(fNeedFileInfo: true);
 
-        ~LeakSentinel() => LoopLog.NotDisposed(logger, _created.ToString());
+        ~LeakSentinel() => LogQuietly(() => LoopLog.NotDisposed(logger, _created.ToString()));
 
         public void Disarm() => GC.SuppressFinalize(this);
     }

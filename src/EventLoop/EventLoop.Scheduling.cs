@@ -173,11 +173,7 @@ public sealed partial class EventLoop
     }
 
     /// <summary>The time at which a delay from now is over; any thread.</summary>
-    internal long DeadlineAfter(TimeSpan delay)
-    {
-        long now = Clock.Now;
-        return delay.Ticks > TimerWheel.Never - now ? TimerWheel.Never : now + delay.Ticks;
-    }
+    internal long DeadlineAfter(TimeSpan delay) => TimerWheel.Add(Clock.Now, delay.Ticks);
 
     /// <summary>Has the callback run on the loop, from any thread. False when the loop is disposed.</summary>
     internal bool TryPost(Action<object?> callback, object? state)
@@ -194,10 +190,12 @@ public sealed partial class EventLoop
             return false;
         }
 
+        // Disposal looks at the queue after it has said so, and we look whether it has after we have queued. Without the
+        // barriers both could look too early, and a thread would wait for ever for what it posted.
         _posts.Enqueue(new Post(callback, state));
+        Interlocked.MemoryBarrier();
         if (_disposed)
         {
-            // Disposal may have looked at the queue before we put something in.
             DiscardPosts();
         }
         else
@@ -218,26 +216,22 @@ public sealed partial class EventLoop
     {
         if (!TryPost(callback, state) && LogRate.ShouldLog(nameof(PostOrDrop), out string suppressed))
         {
-            LoopLog.ContinuationDropped(_logger, suppressed);
+            LogQuietly(() => LoopLog.ContinuationDropped(_logger, suppressed));
         }
     }
 
     private TimerHandle ScheduleTimer(long deadline, Action<object?> callback, object? state)
     {
         var timer = new TimerHandle(this, callback, state, ExecutionContext.Capture(), CaptureCreation());
-        if (deadline != TimerWheel.Never)
-        {
-            Timers.Schedule(timer, deadline);
-        }
-
+        Timers.Schedule(timer, deadline);
         return timer;
     }
 
     private StackTrace? CaptureCreation() => IsDebug ? new StackTrace(skipFrames: 2, fNeedFileInfo: true) : null;
 
+    // After a barrier that follows whatever the loop is woken for.
     private void WakeIfAsleep()
     {
-        Interlocked.MemoryBarrier();
         if (Volatile.Read(ref _asleep) != 0 && Interlocked.Exchange(ref _asleep, 0) != 0)
         {
             _backend.Wake();
@@ -249,6 +243,16 @@ public sealed partial class EventLoop
         while (_posts.TryDequeue(out Post post))
         {
             (post.State as IAwaitedPost)?.Discard();
+        }
+    }
+
+    // The loop's own thread posts straight to the ready queue, so that somebody may wait for what is left there as well.
+    private void DiscardReady()
+    {
+        while (_ready.Count > 0)
+        {
+            _ready.Dequeue(out _, out object? state);
+            (state as IAwaitedPost)?.Discard();
         }
     }
 }

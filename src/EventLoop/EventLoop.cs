@@ -56,6 +56,7 @@ public sealed partial class EventLoop : IDisposable
     private readonly ReadyQueue _ready = new();
     private ExecutionContext? _baseContext;
     private bool _closing;
+    private bool _reportingWait;
 
     // Any thread.
     private readonly ConcurrentQueue<Post> _posts = new();

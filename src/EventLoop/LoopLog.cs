@@ -13,8 +13,8 @@ internal static partial class LoopLog
     [LoggerMessage(2, LogLevel.Error, "{Message}{Suppressed}")]
     public static partial void UnhandledError(ILogger logger, Exception exception, string message, string suppressed);
 
-    [LoggerMessage(3, LogLevel.Error, "The exception handler threw while it handled: {Message}")]
-    public static partial void HandlerThrew(ILogger logger, Exception exception, string message);
+    [LoggerMessage(3, LogLevel.Error, "The exception handler threw while it handled: {Message}{Suppressed}")]
+    public static partial void HandlerThrew(ILogger logger, Exception exception, string message, string suppressed);
 
     [LoggerMessage(4, LogLevel.Warning, "{Callback} took {Milliseconds} ms.{Created}")]
     public static partial void SlowCallback(ILogger logger, string callback, double milliseconds, string created);

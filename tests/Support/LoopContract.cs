@@ -85,6 +85,38 @@ public abstract class LoopContract(LoopKind kind)
         before.RequireNoGrowth();
     }
 
+    /// <summary>A loop of this kind that the test runs and disposes itself.</summary>
+    protected EventLoop NewLoop(EventLoopOptions? options = null)
+    {
+        RequireKind(Kind);
+        return new EventLoop(OptionsOf(options)) { ExceptionHandler = Errors.Add };
+    }
+
+    /// <summary>The options with this kind of loop.</summary>
+    protected EventLoopOptions OptionsOf(EventLoopOptions? options = null)
+    {
+        options ??= new EventLoopOptions();
+        options.Kind = Kind;
+        return options;
+    }
+
+    /// <summary>Runs the loop until it is stopped. A loop that nobody stops is a failure.</summary>
+    protected static void RunUntilStopped(EventLoop loop)
+    {
+        bool tookTooLong = false;
+        using var watchdog = new Timer(
+            _ =>
+            {
+                tookTooLong = true;
+                loop.Stop();
+            },
+            null,
+            s_patience,
+            Timeout.InfiniteTimeSpan);
+        loop.RunForever();
+        Assert.False(tookTooLong, "The loop was never stopped.");
+    }
+
     /// <summary>Has the protocol's callbacks checked at the end of the scenario.</summary>
     protected TProtocol Watch<TProtocol>(TProtocol protocol)
         where TProtocol : StreamProtocol, ITestProtocol

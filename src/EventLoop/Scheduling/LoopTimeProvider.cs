@@ -147,7 +147,8 @@ internal sealed class LoopTimeProvider(EventLoop loop) : TimeProvider
             {
                 // In step with the first tick; ticks that a busy loop missed are skipped, not made up for.
                 long missed = Math.Max(0, _loop.Clock.Now - _timer.Deadline) / _period.Ticks;
-                _loop.Timers.Schedule(_timer, _timer.Deadline + ((missed + 1) * _period.Ticks));
+                long last = _timer.Deadline + (missed * _period.Ticks);
+                _loop.Timers.Schedule(_timer, TimerWheel.Add(last, _period.Ticks));
             }
 
             _callback(_state);

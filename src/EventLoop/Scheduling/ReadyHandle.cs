@@ -15,7 +15,7 @@ internal sealed class ReadyHandle(Action<object?> callback, object? state, Execu
 
     public override bool IsCancelled => Volatile.Read(ref _callback) == s_cancelled;
 
-    public override string Name => Describe(_callback, _state);
+    public override string Name => IsCancelled ? "" : Describe(_callback, _state);
 
     public override bool Cancel()
     {

@@ -41,13 +41,6 @@ internal sealed class ReadyQueue
         _count--;
     }
 
-    public void Clear()
-    {
-        Array.Clear(_ring);
-        _head = 0;
-        _count = 0;
-    }
-
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void Grow()
     {

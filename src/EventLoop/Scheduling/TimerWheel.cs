@@ -54,6 +54,9 @@ internal sealed class TimerWheel
     /// <summary>How many timers are scheduled, those taken as due and not yet fired included.</summary>
     public int Count { get; private set; }
 
+    /// <summary>The time so many ticks later; <see cref="Never"/> when that is beyond the clock's range.</summary>
+    public static long Add(long time, long ticks) => ticks > Never - time ? Never : time + ticks;
+
     /// <summary>Schedules a timer that is not scheduled. A deadline in the past fires at the next pass.</summary>
     public void Schedule(TimerHandle timer, long deadline)
     {
