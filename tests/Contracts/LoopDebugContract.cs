@@ -485,3 +485,5 @@ public abstract class LoopDebugContract(LoopKind kind) : LoopContract(kind)
 }
 
 public sealed class EpollLoopDebugTests() : LoopDebugContract(LoopKind.Epoll);
+
+public sealed class PortableLoopDebugTests() : LoopDebugContract(LoopKind.Portable);

@@ -609,3 +609,5 @@ public abstract class LoopFacesContract(LoopKind kind) : LoopContract(kind)
 }
 
 public sealed class EpollLoopFacesTests() : LoopFacesContract(LoopKind.Epoll);
+
+public sealed class PortableLoopFacesTests() : LoopFacesContract(LoopKind.Portable);
