@@ -439,7 +439,7 @@ public abstract class LoopDebugContract(LoopKind kind) : LoopContract(kind)
         Thread waiter = Thread.CurrentThread;
         TestThread.Start(() =>
         {
-            while ((waiter.ThreadState & System.Threading.ThreadState.WaitSleepJoin) == 0)
+            while (!waiter.ThreadState.HasFlag(System.Threading.ThreadState.WaitSleepJoin))
             {
                 Thread.Yield();
             }
