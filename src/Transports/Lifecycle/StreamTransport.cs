@@ -549,7 +549,8 @@ internal sealed class StreamTransport : Transport, IReceiver, ISender, IHangUpWa
 
     private WriteStatus AcceptedStatus()
     {
-        if (_lifecycle.IsClosing || _sendFault != SocketError.Success)
+        // A Close within PauseWriting still sends what was just taken; an abort drops it.
+        if (_lifecycle.IsOver || _sendFault != SocketError.Success)
         {
             return WriteStatus.Closed;
         }
