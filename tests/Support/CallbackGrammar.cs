@@ -18,6 +18,7 @@ public sealed class CallbackGrammar
         Open,
         EndOfFile,
         Lost,
+        Replaced,
     }
 
     public IReadOnlyList<string> Violations => _violations;
@@ -33,6 +34,7 @@ public sealed class CallbackGrammar
         bool nested = _running && callback != nameof(StreamProtocol.PauseWriting);
         Require(!nested, $"{callback} was called from within another callback");
         Require(_state != State.Lost, $"{callback} was called after ConnectionLost");
+        Require(_state != State.Replaced, $"{callback} was called on a protocol that was replaced");
         Require(transport is not null, $"{callback} was called without a transport");
         if (transport is not null)
         {
@@ -44,6 +46,11 @@ public sealed class CallbackGrammar
             case nameof(StreamProtocol.ConnectionMade):
                 Require(_state == State.New, "ConnectionMade was called twice");
                 _state = State.Open;
+                break;
+            case nameof(BufferedProtocol.GetBuffer):
+                Require(_state == State.Open, $"GetBuffer was called when {_state}");
+                Require(transport is not { IsClosing: true }, "GetBuffer was called on a closing transport");
+                Require(transport is not { IsReading: false }, "GetBuffer was called while reading was paused");
                 break;
             case nameof(Protocol.DataReceived):
                 Require(_state == State.Open, $"DataReceived was called when {_state}");
@@ -81,9 +88,21 @@ public sealed class CallbackGrammar
         return new Leave(() => _running = outer);
     }
 
+    /// <summary>
+    /// The protocol is about to replace another on its transport: it goes on where the other was, and the other is called
+    /// no more.
+    /// </summary>
+    public void TakeOver(CallbackGrammar former)
+    {
+        Require(_state == State.New, "A protocol that was connected replaced another");
+        _state = former._state;
+        _writingPaused = former._writingPaused;
+        former._state = State.Replaced;
+    }
+
     /// <summary>What must hold once the loop is gone: whoever was told of a connection was told of its end.</summary>
     public void Finish()
-        => Require(_state is State.New or State.Lost, "ConnectionMade was called, and ConnectionLost never");
+        => Require(_state is State.New or State.Lost or State.Replaced, "ConnectionMade was called, and ConnectionLost never");
 
     private void Require(bool condition, string violation)
     {

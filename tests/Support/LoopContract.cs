@@ -148,7 +148,7 @@ public abstract class LoopContract(LoopKind kind)
             new ServerOptions { MaxConnections = 1, Tcp = options ?? TcpOptions.Default });
         Socket peer = NewSocket();
         configurePeer?.Invoke(peer);
-        await peer.ConnectAsync(server.EndPoints[0]);
+        peer.Connect(server.EndPoints[0]); // the kernel answers; and what our end does at once cannot spoil it
         while (!protocol.Grammar.IsMade)
         {
             await NextIterationAsync(loop);

@@ -53,7 +53,7 @@ public interface IReceiver
 
     /// <summary>
     /// The owner's own buffer, asked for just before something is written into it; it may turn out that there was nothing
-    /// to write. Empty when the owner has come to its end meanwhile.
+    /// to write. Empty ends this arming, with no further word: the owner has come to its end, or wants nothing now.
     /// </summary>
     Memory<byte> GetBuffer();
 

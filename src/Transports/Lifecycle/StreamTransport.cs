@@ -38,6 +38,7 @@ internal sealed class StreamTransport : Transport, IReceiver, ISender, IHangUpWa
 
     private static readonly Action<object?> s_tellLost = static self => ((StreamTransport)self!).TellLost();
     private static readonly Action<object?> s_tellResumed = static self => ((StreamTransport)self!).ResumeIfLow();
+    private static readonly Action<object?> s_updateReading = static self => ((StreamTransport)self!).UpdateReading();
     private static readonly Action<object?> s_lingerExpired = static self => ((StreamTransport)self!).OnLingerExpired();
 
     // Set once.
@@ -283,19 +284,30 @@ internal sealed class StreamTransport : Transport, IReceiver, ISender, IHangUpWa
 
     Memory<byte> IReceiver.GetBuffer()
     {
+        var protocol = (BufferedProtocol)Protocol;
         try
         {
             using CallbackScope scope = EnterUserCode(nameof(BufferedProtocol.GetBuffer));
-            Memory<byte> buffer = ((BufferedProtocol)Protocol).GetBuffer(WelcomeSize);
-            return !buffer.IsEmpty
-                ? buffer
-                : throw new InvalidOperationException("GetBuffer returned an empty buffer, into which nothing can be received.");
+            Memory<byte> buffer = protocol.GetBuffer(WelcomeSize);
+            if (buffer.IsEmpty)
+            {
+                throw new InvalidOperationException("GetBuffer returned an empty buffer, into which nothing can be received.");
+            }
+
+            if ((WantsInput && protocol == Protocol) || _receive.Receiver != this)
+            {
+                return buffer;
+            }
         }
         catch (Exception exception)
         {
             FailByProtocol(exception, nameof(BufferedProtocol.GetBuffer));
             return default;
         }
+
+        // Paused or replaced within the call: what arrives is for later, or for another.
+        _loop.UnsafeCallSoon(s_updateReading, this);
+        return default;
     }
 
     bool IReceiver.OnReceived(ReadOnlySpan<byte> data)
@@ -337,9 +349,8 @@ internal sealed class StreamTransport : Transport, IReceiver, ISender, IHangUpWa
         _bytesReceived += count;
         try
         {
-            // The protocol may have been replaced within GetBuffer; then the bytes lie in a buffer of the old one's.
             using CallbackScope scope = EnterUserCode(nameof(BufferedProtocol.BufferUpdated));
-            (Protocol as BufferedProtocol)?.BufferUpdated(count);
+            ((BufferedProtocol)Protocol).BufferUpdated(count);
         }
         catch (Exception exception)
         {
@@ -538,7 +549,8 @@ internal sealed class StreamTransport : Transport, IReceiver, ISender, IHangUpWa
 
     private WriteStatus AcceptedStatus()
     {
-        if (_lifecycle.IsClosing || _sendFault != SocketError.Success)
+        // A Close within PauseWriting still sends what was just taken; an abort drops it.
+        if (_lifecycle.IsOver || _sendFault != SocketError.Success)
         {
             return WriteStatus.Closed;
         }

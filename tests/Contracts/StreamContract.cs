@@ -1,0 +1,138 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+
+namespace Toolkit.Tests.Contracts;
+
+/// <summary>What the suites of stream transports have in common.</summary>
+public abstract class StreamContract(LoopKind kind) : LoopContract(kind)
+{
+    private const int NarrowBuffer = 8 * 1024;
+
+    /// <summary>A connection whose kernel takes little, so that back-pressure is quick.</summary>
+    protected static TcpOptions Narrow { get; } = new() { SendBufferSize = NarrowBuffer, ReceiveBufferSize = NarrowBuffer };
+
+    /// <summary>The other end of it.</summary>
+    protected static void NarrowPeer(Socket peer)
+    {
+        peer.ReceiveBufferSize = NarrowBuffer;
+        peer.SendBufferSize = NarrowBuffer;
+    }
+
+    protected Task<Socket> ConnectNarrowPeerAsync<TProtocol>(EventLoop loop, TProtocol protocol, TcpOptions? options = null)
+        where TProtocol : StreamProtocol, ITestProtocol
+        => ConnectPeerAsync(
+            loop,
+            protocol,
+            (options ?? TcpOptions.Default) with { SendBufferSize = NarrowBuffer, ReceiveBufferSize = NarrowBuffer },
+            NarrowPeer);
+
+    /// <summary>Every connection, server and lingering descriptor has left the loop.</summary>
+    protected static Task UntilDesertedAsync(EventLoop loop) => UntilAsync(loop, () => loop.Host.ResidentCount == 0);
+
+    /// <summary>Writes until the transport says that it is too much.</summary>
+    protected static long FillUp(Transport transport, int chunk = 16 * 1024)
+    {
+        byte[] data = new byte[chunk];
+        long written = 0;
+        WriteStatus status;
+        do
+        {
+            status = transport.Write(data);
+            written += chunk;
+        }
+        while (status == WriteStatus.Accepted);
+        return written;
+    }
+
+    /// <summary>Reads to the end of the stream, or to whatever else ends it, and says how much there was.</summary>
+    protected static async Task<long> DrainAsync(Socket peer)
+    {
+        byte[] buffer = new byte[64 * 1024];
+        long total = 0;
+        try
+        {
+            while (await peer.ReceiveAsync(buffer, SocketFlags.None) is var received and > 0)
+            {
+                total += received;
+            }
+        }
+        catch (SocketException)
+        {
+            // A reset is an end as well.
+        }
+
+        return total;
+    }
+
+    /// <summary>The error that the peer's next receive ends with; Success is the end of the stream.</summary>
+    protected static async Task<SocketError> EndOfAsync(Socket peer)
+    {
+        byte[] buffer = new byte[64 * 1024];
+        try
+        {
+            while (await peer.ReceiveAsync(buffer, SocketFlags.None) > 0)
+            {
+                // On to the end.
+            }
+
+            return SocketError.Success;
+        }
+        catch (SocketException exception)
+        {
+            return exception.SocketErrorCode;
+        }
+    }
+
+    /// <summary>A server that stays, for scenarios with several connections.</summary>
+    protected static Task<Server> ServeAsync(EventLoop loop, Func<StreamProtocol> factory, TcpOptions? options = null)
+        => loop.CreateServerAsync(
+            factory, new IPEndPoint(IPAddress.Loopback, 0), new ServerOptions { Tcp = options ?? TcpOptions.Default });
+
+    /// <summary>A seed that is printed, and that TOOLKIT_SEED repeats.</summary>
+    protected static int NextSeed()
+    {
+        int seed = int.TryParse(
+            Environment.GetEnvironmentVariable("TOOLKIT_SEED"), NumberStyles.Integer, CultureInfo.InvariantCulture, out int given)
+            ? given
+            : Random.Shared.Next();
+        TestContext.Current.TestOutputHelper?.WriteLine($"TOOLKIT_SEED={seed}");
+        return seed;
+    }
+
+    protected static string HashOf(ReadOnlySpan<byte> data) => Convert.ToHexString(SHA256.HashData(data));
+
+    protected static void AssertSame(ReadOnlySpan<byte> expected, ReadOnlySpan<byte> actual)
+    {
+        Assert.Equal(expected.Length, actual.Length);
+        int differs = expected.CommonPrefixLength(actual);
+        Assert.True(differs == expected.Length, $"The bytes differ at {differs} of {expected.Length}.");
+    }
+
+    /// <summary>
+    /// Fails when the loop spins with nothing to do: it then burns all the processor time that it gets, while one that
+    /// sleeps burns none, however busy the machine is.
+    /// </summary>
+    protected static async Task RequireIdleAsync(EventLoop loop)
+    {
+        const string Accounts = "/proc/thread-self/schedstat";
+        if (!File.Exists(Accounts))
+        {
+            return;
+        }
+
+        TimeSpan watched = TimeSpan.FromMilliseconds(200);
+        await NextIterationAsync(loop);
+        TimeSpan before = Burnt();
+        await Task.Delay(watched, loop.TimeProvider);
+        TimeSpan burnt = Burnt() - before;
+        Assert.True(burnt < watched / 4, $"The loop has nothing to do, and burnt {burnt} within {watched}.");
+
+        static TimeSpan Burnt()
+        {
+            string nanoseconds = File.ReadAllText(Accounts).Split(' ')[0];
+            return TimeSpan.FromMicroseconds(long.Parse(nanoseconds, CultureInfo.InvariantCulture) / 1000);
+        }
+    }
+}

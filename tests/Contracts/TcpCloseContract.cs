@@ -1,0 +1,515 @@
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+
+namespace Toolkit.Tests.Contracts;
+
+/// <summary>However a connection ends: what was promised has left, the protocol is told once, and nothing remains.</summary>
+public abstract class TcpCloseContract(LoopKind kind) : StreamContract(kind)
+{
+    private static readonly TimeSpan s_short = TimeSpan.FromMilliseconds(200);
+
+    [Fact]
+    public void Close_BytesQueued_AllOfThemArrive() => Run(async loop =>
+    {
+        byte[] data = Pattern(3_000_000);
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
+        protocol.Transport.Write(data);
+        protocol.Transport.Close();
+        Assert.True(protocol.Transport.UnsentBytes > 0);
+        byte[] received = await ReadToEndAsync(peer);
+        Assert.Null(await protocol.Lost.Task);
+
+        AssertSame(data, received);
+        Assert.Equal(CloseReason.LocalClose, protocol.Transport.CloseReason);
+        Assert.Equal(["ConnectionMade", "PauseWriting", "ConnectionLost"], protocol.Callbacks);
+        peer.Dispose();
+        await UntilDesertedAsync(loop);
+    });
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Close_PeerGoesOnSending_AllThatWasWrittenArrives(bool readingPaused) => Run(async loop =>
+    {
+        byte[] data = Pattern(300_000);
+        var protocol = new TestProtocol { KeepsData = false };
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        if (readingPaused)
+        {
+            protocol.Transport.PauseReading();
+        }
+
+        // The peer sends more than all the kernel's buffers hold, and reads not one byte before we are done.
+        Task sending = loop.RunInThreadAsync(() => peer.Send(new byte[20_000_000]));
+        if (!readingPaused)
+        {
+            await protocol.FirstData.Task;
+        }
+
+        protocol.Transport.Write(data);
+        protocol.Transport.Close();
+        await sending;
+        byte[] received = await ReadToEndAsync(peer);
+        peer.Shutdown(SocketShutdown.Send);
+
+        AssertSame(data, received);
+        Assert.Null(await protocol.Lost.Task);
+        await UntilDesertedAsync(loop);
+    });
+
+    [Fact]
+    public void Close_UnreadInput_DoesNotResetThePeer() => Run(async loop =>
+    {
+        byte[] data = Pattern(300_000);
+        var protocol = new TestProtocol { OnMade = p => p.Transport.PauseReading() };
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        await SendAsync(peer, new byte[100_000]);
+        protocol.Transport.Write(data);
+        protocol.Transport.Close();
+        await UntilAsync(loop, () => protocol.Transport.UnsentBytes == 0);
+        await protocol.Lost.Task;
+        byte[] received = await ReadToEndAsync(peer);
+        peer.Dispose();
+
+        AssertSame(data, received);
+        Assert.DoesNotContain("DataReceived", protocol.Callbacks);
+        await UntilDesertedAsync(loop);
+    });
+
+    [Fact]
+    public void Close_DataArrivesAfterwards_IsNotTold() => Run(async loop =>
+    {
+        var protocol = new TestProtocol { OnData = (p, _) => p.Transport.Close() };
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        await loop.RunInThreadAsync(() => peer.Send(new byte[5_000_000]));
+        await protocol.Lost.Task;
+        peer.Shutdown(SocketShutdown.Send);
+        await UntilDesertedAsync(loop);
+
+        Assert.Equal(["ConnectionMade", "DataReceived", "ConnectionLost"], protocol.Callbacks);
+        Assert.Equal(SocketError.Success, await EndOfAsync(peer));
+    });
+
+    [Fact]
+    public void Close_PeerDoesNotRead_IsBoundedByTheLingerTime() => Run(async loop =>
+    {
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectNarrowPeerAsync(loop, protocol, TcpOptions.Default with { LingerTime = s_short });
+        protocol.Transport.Write(new byte[3_000_000]);
+        TimeSpan closed = loop.Time;
+        protocol.Transport.Close();
+        Exception? reason = await protocol.Lost.Task;
+
+        Assert.True(loop.Time - closed >= s_short);
+        Assert.Equal(CloseReason.Timeout, Assert.IsType<ConnectionException>(reason).Reason);
+        Assert.Equal(CloseReason.Timeout, protocol.Transport.CloseReason);
+        Assert.Equal(SocketError.ConnectionReset, await EndOfAsync(peer));
+        await UntilDesertedAsync(loop);
+    });
+
+    [Fact]
+    public void Close_PeerDoesNotEnd_DescriptorIsGivenBackAfterTheLingerTime() => Run(async loop =>
+    {
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { LingerTime = s_short });
+        TimeSpan closed = loop.Time;
+        protocol.Transport.Write("bye"u8);
+        protocol.Transport.Close();
+        Assert.Null(await protocol.Lost.Task);
+        Assert.True(loop.Host.ResidentCount > 0);
+        await UntilDesertedAsync(loop);
+
+        Assert.True(loop.Time - closed >= s_short);
+        Assert.Equal(3, (await ReadToEndAsync(peer)).Length);
+    });
+
+    [Fact]
+    public void Close_PeerSendsBeyondTheDiscardLimit_IsCutOff() => Run(async loop =>
+    {
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { DiscardLimit = 100_000 });
+        protocol.Transport.Close();
+        await protocol.Lost.Task;
+        await loop.RunInThreadAsync(() =>
+        {
+            byte[] chunk = new byte[64 * 1024];
+            Action sending = () =>
+            {
+                while (true)
+                {
+                    peer.Send(chunk);
+                }
+            };
+            Assert.Throws<SocketException>(sending);
+        });
+        await UntilDesertedAsync(loop);
+    });
+
+    [Fact]
+    public void Abort_PeerSeesAReset() => Run(async loop =>
+    {
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        FillUp(protocol.Transport);
+        protocol.Transport.Abort();
+        Assert.Equal(CloseReason.LocalAbort, protocol.Transport.CloseReason);
+        Assert.True(protocol.Transport.IsClosing);
+        Assert.Null(await protocol.Lost.Task);
+        Assert.Equal(SocketError.ConnectionReset, await EndOfAsync(peer));
+        Assert.Equal(0, protocol.Transport.UnsentBytes);
+        await UntilDesertedAsync(loop);
+    });
+
+    [Fact]
+    public void Abort_WhileClosing_DropsWhatIsUnsent() => Run(async loop =>
+    {
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
+        protocol.Transport.Write(new byte[3_000_000]);
+        protocol.Transport.Close();
+        await NextIterationAsync(loop);
+        Assert.Equal(CloseReason.LocalClose, protocol.Transport.CloseReason);
+        protocol.Transport.Abort();
+        Assert.Null(await protocol.Lost.Task);
+        Assert.Equal(CloseReason.LocalAbort, protocol.Transport.CloseReason);
+        Assert.Equal(SocketError.ConnectionReset, await EndOfAsync(peer));
+    });
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void ConnectionLost_NeverComesWithinACall(bool abort) => Run(async loop =>
+    {
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        for (int i = 0; i < 3; i++)
+        {
+            End();
+            Assert.DoesNotContain("ConnectionLost", protocol.Callbacks);
+        }
+
+        await protocol.Lost.Task;
+        for (int i = 0; i < 3; i++)
+        {
+            End();
+            await NextIterationAsync(loop);
+        }
+
+        Assert.Equal(["ConnectionMade", "ConnectionLost"], protocol.Callbacks);
+        Assert.Equal(abort ? CloseReason.LocalAbort : CloseReason.LocalClose, protocol.Transport.CloseReason);
+        peer.Dispose();
+
+        void End()
+        {
+            if (abort)
+            {
+                protocol.Transport.Abort();
+            }
+            else
+            {
+                protocol.Transport.Close();
+            }
+        }
+    });
+
+    [Theory]
+    [InlineData("ConnectionMade")]
+    [InlineData("DataReceived")]
+    [InlineData("EofReceived")]
+    [InlineData("PauseWriting")]
+    [InlineData("ResumeWriting")]
+    [InlineData("ConnectionLost")]
+    public void CloseAndAbort_FromEveryCallbackManyTimes_EndOnce(string callback) => Run(async loop =>
+    {
+        foreach (string order in (string[])["C", "A", "CC", "CA", "AC", "CACA"])
+        {
+            var protocol = new TestProtocol();
+            protocol.OnMade = p => At("ConnectionMade", p.Transport);
+            protocol.OnData = (p, _) => At("DataReceived", p.Transport);
+            protocol.OnPause = p => At("PauseWriting", p.Transport);
+            protocol.OnResume = p => At("ResumeWriting", p.Transport);
+            protocol.OnLost = (p, _) => At("ConnectionLost", p.Transport);
+            protocol.OnEof = p =>
+            {
+                At("EofReceived", p.Transport);
+                return false;
+            };
+            Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
+            if (!protocol.Transport.IsClosing)
+            {
+                FillUp(protocol.Transport);
+            }
+
+            try
+            {
+                await SendAsync(peer, "x"u8.ToArray());
+                Task<long> draining = DrainAsync(peer);
+                await Task.WhenAny(protocol.Lost.Task, protocol.Resumed.Task);
+                peer.Shutdown(SocketShutdown.Send);
+                await draining;
+            }
+            catch (SocketException)
+            {
+                // Aborted before.
+            }
+
+            await protocol.Lost.Task;
+            Assert.Contains(callback, protocol.Callbacks);
+            Assert.Single(protocol.Callbacks, "ConnectionLost");
+            peer.Dispose();
+            await UntilDesertedAsync(loop);
+
+            void At(string here, Transport transport)
+            {
+                if (here == callback)
+                {
+                    foreach (char end in order)
+                    {
+                        (end == 'C' ? (Action)transport.Close : transport.Abort)();
+                    }
+                }
+            }
+        }
+    });
+
+    [Fact]
+    public void CloseReason_EveryEnd_HasItsOwn() => Run(async loop =>
+    {
+        await RequireAsync(CloseReason.LocalClose, (transport, _) => transport.Close());
+        await RequireAsync(CloseReason.LocalAbort, (transport, _) => transport.Abort());
+        await RequireAsync(CloseReason.PeerEnd, (_, peer) => peer.Shutdown(SocketShutdown.Send));
+        await RequireAsync(CloseReason.Reset, (_, peer) => Reset(peer));
+        await RequireAsync(CloseReason.WriteOverflow, (transport, _) =>
+        {
+            transport.WriteLimits = new WriteLimits(0, 0, 0);
+            transport.Write(new byte[10_000_000]);
+            transport.Write("x"u8);
+        });
+        await RequireAsync(CloseReason.Timeout, (transport, _) =>
+        {
+            transport.Write(new byte[10_000_000]);
+            transport.Close();
+        });
+        await RequireAsync(CloseReason.ProtocolError, (_, peer) => peer.Send("throw"u8));
+        Assert.IsType<TransportError>(TakeError());
+
+        async Task RequireAsync(CloseReason expected, Action<Transport, Socket> end)
+        {
+            bool hasException = expected is not (CloseReason.LocalClose or CloseReason.LocalAbort or CloseReason.PeerEnd);
+            var protocol = new TestProtocol { OnData = (_, _) => throw new ArithmeticException() };
+            CloseReason toldReason = CloseReason.None;
+            protocol.OnLost = (p, _) => toldReason = p.Transport.CloseReason;
+            Socket peer = await ConnectNarrowPeerAsync(loop, protocol, TcpOptions.Default with { LingerTime = s_short });
+            end(protocol.Transport, peer);
+            Exception? reason = await protocol.Lost.Task;
+            peer.Dispose();
+            await UntilDesertedAsync(loop);
+
+            Assert.Equal(expected, toldReason);
+            Assert.Equal(expected, protocol.Transport.CloseReason);
+            Assert.Equal(hasException, reason is not null);
+            Assert.True(reason is null or ArithmeticException || (reason is ConnectionException told && told.Reason == expected));
+            Assert.Equal(expected == CloseReason.Reset, reason?.InnerException is SocketException);
+        }
+    });
+
+    [Fact]
+    public void LoopDisposal_OpenConnection_IsLost()
+    {
+        var protocol = new TestProtocol();
+        Socket? peer = null;
+        Run(async loop =>
+        {
+            peer = await ConnectPeerAsync(loop, protocol);
+            FillUp(protocol.Transport);
+        });
+
+        Assert.True(protocol.Lost.Task.IsCompletedSuccessfully);
+        Assert.Equal(CloseReason.LoopShutdown, Assert.IsType<ConnectionException>(protocol.Lost.Task.Result).Reason);
+        Assert.Equal(CloseReason.LoopShutdown, protocol.Transport.CloseReason);
+    }
+
+    [Fact]
+    public void LoopDisposal_ClosingConnectionAndReadingPeer_SendsTheRest()
+    {
+        byte[] data = Pattern(3_000_000);
+        var protocol = new TestProtocol();
+        byte[]? received = null;
+        Thread? reader = null;
+        Run(
+            async loop =>
+            {
+                Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
+                protocol.Transport.Write(data);
+                protocol.Transport.Close();
+                reader = new Thread(() =>
+                {
+                    using var all = new MemoryStream();
+                    byte[] buffer = new byte[64 * 1024];
+                    while (peer.Receive(buffer) is var count and > 0)
+                    {
+                        all.Write(buffer, 0, count);
+                    }
+
+                    received = all.ToArray();
+                    peer.Shutdown(SocketShutdown.Send);
+                });
+                reader.Start();
+            },
+            new EventLoopOptions { ShutdownTimeout = TimeSpan.FromSeconds(30) });
+        reader!.Join();
+
+        AssertSame(data, received);
+        Assert.Equal(CloseReason.LocalClose, protocol.Transport.CloseReason);
+    }
+
+    [Fact]
+    public void LoopDisposal_ClosingConnectionAndDeafPeer_IsBounded()
+    {
+        var protocol = new TestProtocol();
+        Run(
+            async loop =>
+            {
+                await ConnectNarrowPeerAsync(loop, protocol);
+                protocol.Transport.Write(new byte[3_000_000]);
+                protocol.Transport.Close();
+            },
+            new EventLoopOptions { ShutdownTimeout = s_short });
+
+        Assert.Equal(CloseReason.LoopShutdown, protocol.Transport.CloseReason);
+        Assert.IsType<ConnectionException>(protocol.Lost.Task.Result);
+    }
+
+    [Fact]
+    public void LoopDisposal_AbortJustBefore_StillTellsConnectionLost()
+    {
+        var protocol = new TestProtocol();
+        Run(async loop =>
+        {
+            await ConnectPeerAsync(loop, protocol);
+            protocol.Transport.Abort();
+        });
+
+        Assert.Equal(["ConnectionMade", "ConnectionLost"], protocol.Callbacks);
+        Assert.Equal(CloseReason.LocalAbort, protocol.Transport.CloseReason);
+    }
+
+    [Theory]
+    [InlineData("close")]
+    [InlineData("abort")]
+    [InlineData("peer")]
+    [InlineData("linger")]
+    [InlineData("paused")]
+    public void Protocol_AfterConnectionLost_IsCollectable(string end) => Run(
+        async loop =>
+        {
+            var tracked = new WeakReference(null);
+            Server server = await ServeTrackedAsync(loop, tracked);
+            Socket peer = NewSocket();
+            await peer.ConnectAsync(server.EndPoints[0]);
+            await UntilAsync(loop, () => tracked.Target is TestProtocol { Grammar.IsMade: true });
+            EndTracked(tracked, end, peer);
+            await UntilAsync(loop, () => !IsAlive(tracked));
+
+            // With "close" the peer is still there, and so is the descriptor that waits for its end.
+            bool lingers = end is "close" or "paused";
+            Assert.Equal(lingers ? 2 : 1, loop.Host.ResidentCount);
+            peer.Dispose();
+            server.Close();
+            await UntilDesertedAsync(loop);
+        });
+
+    [Fact]
+    public void Everything_AfterManyConnections_IsBackWhereItBegan() => Run(async loop =>
+    {
+        int lost = 0;
+        var protocols = new List<TestProtocol>();
+        Server server = await ServeAsync(loop, () =>
+        {
+            var protocol = Watch(new TestProtocol { OnData = (p, data) => p.Transport.Write(data), OnLost = (_, _) => lost++ });
+            protocols.Add(protocol);
+            return protocol;
+        });
+        int before = loop.Host.ResidentCount;
+        for (int i = 0; i < 200; i++)
+        {
+            Socket peer = NewSocket();
+            peer.Connect(server.EndPoints[0]);
+            peer.Send("x"u8);
+            await UntilAsync(loop, () => protocols.Count == i + 1 && protocols[i].ReceivedLength > 0);
+            switch (i % 4)
+            {
+                case 0:
+                    Reset(peer);
+                    break;
+                case 1:
+                    peer.Dispose();
+                    break;
+                case 2:
+                    protocols[i].Transport.Abort();
+                    break;
+                default:
+                    protocols[i].Transport.Close();
+                    peer.Shutdown(SocketShutdown.Send);
+                    break;
+            }
+
+            peer.Dispose();
+        }
+
+        await UntilAsync(loop, () => lost == 200 && loop.Host.ResidentCount == before);
+        Assert.Equal(0, server.ConnectionCount);
+        Assert.Equal(200, server.AcceptedCount);
+        server.Close();
+        await UntilDesertedAsync(loop);
+    });
+
+    // Neither a frame nor a closure of the scenario's may hold the protocol.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Task<Server> ServeTrackedAsync(EventLoop loop, WeakReference tracked)
+        => ServeAsync(loop, () =>
+        {
+            var protocol = new TestProtocol();
+            tracked.Target = protocol;
+            return protocol;
+        });
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void EndTracked(WeakReference tracked, string end, Socket peer)
+    {
+        Transport transport = ((TestProtocol)tracked.Target!).Transport;
+        switch (end)
+        {
+            case "close":
+                transport.Close();
+                break;
+            case "abort":
+                transport.Abort();
+                break;
+            case "peer":
+                peer.Shutdown(SocketShutdown.Send);
+                break;
+            case "linger":
+                transport.Write(new byte[100_000]);
+                transport.Close();
+                peer.Dispose();
+                break;
+            default:
+                transport.PauseReading(); // has the hang-up watched
+                transport.Write("x"u8);
+                transport.Close();
+                break;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static bool IsAlive(WeakReference tracked)
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return tracked.IsAlive;
+    }
+}
+
+public sealed class EpollTcpCloseTests() : TcpCloseContract(LoopKind.Epoll);

@@ -1,0 +1,553 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+
+namespace Toolkit.Tests.Contracts;
+
+/// <summary>Whatever the peer, the network or a protocol does wrong ends that one connection, and is told once.</summary>
+public abstract partial class TcpFaultContract(LoopKind kind) : StreamContract(kind)
+{
+    [Fact]
+    public void Reset_RightAfterConnecting_IsToldOrNobodyIs() => Run(async loop =>
+    {
+        var protocols = new List<TestProtocol>();
+        Server server = await ServeAsync(loop, () =>
+        {
+            protocols.Add(Watch(new TestProtocol()));
+            return protocols[^1];
+        });
+        for (int i = 0; i < 50; i++)
+        {
+            Socket peer = NewSocket();
+            peer.Connect(server.EndPoints[0]);
+            if (i % 2 == 0)
+            {
+                await NextIterationAsync(loop);
+            }
+
+            Reset(peer);
+        }
+
+        // A connection that was reset in the queue may be accepted or not; the one behind it is.
+        Socket last = NewSocket();
+        await last.ConnectAsync(server.EndPoints[0]);
+        await SendAsync(last, "x"u8.ToArray());
+        await UntilAsync(loop, () => protocols.Exists(protocol => protocol.ReceivedLength == 1));
+        last.Dispose();
+        await UntilAsync(loop, () => server.ConnectionCount == 0);
+        server.Close();
+
+        foreach (TestProtocol protocol in protocols.Where(protocol => protocol.ReceivedLength == 0))
+        {
+            Assert.Equal(["ConnectionMade", "ConnectionLost"], protocol.Callbacks);
+            RequireReset(protocol);
+        }
+    });
+
+    [Fact]
+    public void Reset_Idle_IsTold() => Run(async loop =>
+    {
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        await NextIterationAsync(loop);
+        Reset(peer);
+        await protocol.Lost.Task;
+        RequireReset(protocol);
+        Assert.DoesNotContain("EofReceived", protocol.Callbacks);
+    });
+
+    [Fact]
+    public void Reset_BeforeOurReplyIsRead_IsToldOnce() => Run(async loop =>
+    {
+        var protocol = new TestProtocol { OnData = (p, _) => p.Transport.Write(new byte[10_000]) };
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        await SendAsync(peer, "request"u8.ToArray());
+        await protocol.FirstData.Task;
+        Reset(peer);
+        await protocol.Lost.Task;
+        RequireReset(protocol);
+        Assert.Equal("request", protocol.ReceivedText);
+        Assert.Equal(WriteStatus.Closed, protocol.Transport.Write("x"u8));
+    });
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Reset_WhilePausedForWriting_IsToldWithoutAResumption(bool readingPaused) => Run(async loop =>
+    {
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
+        FillUp(protocol.Transport);
+        if (readingPaused)
+        {
+            protocol.Transport.PauseReading();
+        }
+
+        await NextIterationAsync(loop);
+        Reset(peer);
+        await protocol.Lost.Task;
+        RequireReset(protocol);
+        Assert.DoesNotContain("ResumeWriting", protocol.Callbacks);
+        Assert.Equal(0, protocol.Transport.UnsentBytes);
+        await UntilDesertedAsync(loop);
+    });
+
+    [Fact]
+    public void Reset_WhileClosing_IsTold() => Run(async loop =>
+    {
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
+        protocol.Transport.Write(new byte[3_000_000]);
+        protocol.Transport.Close();
+        await NextIterationAsync(loop);
+        Reset(peer);
+        await protocol.Lost.Task;
+        RequireReset(protocol);
+    });
+
+    [Fact]
+    public void Reset_WhileReadingIsPausedWithUnreadData_IsTold() => Run(async loop =>
+    {
+        var protocol = new TestProtocol { OnMade = p => p.Transport.PauseReading() };
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        await SendAsync(peer, new byte[50_000]);
+        await RequireIdleAsync(loop);
+        Reset(peer);
+        await protocol.Lost.Task;
+        RequireReset(protocol);
+        Assert.Equal(["ConnectionMade", "ConnectionLost"], protocol.Callbacks);
+    });
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Reset_AfterThePeersHalfClose_IsToldWithNothingToWriteAndNoSpin(bool eofRead) => Run(async loop =>
+    {
+        var protocol = new TestProtocol { OnEof = _ => true };
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        if (!eofRead)
+        {
+            protocol.Transport.PauseReading();
+        }
+
+        peer.Shutdown(SocketShutdown.Send);
+        await (eofRead ? protocol.Eof.Task : NextIterationAsync(loop));
+        await RequireIdleAsync(loop);
+        Assert.False(protocol.Transport.IsClosing);
+        Reset(peer);
+        await protocol.Lost.Task;
+        RequireReset(protocol);
+        await UntilDesertedAsync(loop);
+        await RequireIdleAsync(loop);
+    });
+
+    [Fact]
+    public void HangUp_BothSidesEndedWhileReadingIsPaused_LeavesTheBytesToRead() => Run(async loop =>
+    {
+        var protocol = new TestProtocol { OnMade = p => p.Transport.PauseReading() };
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        protocol.Transport.WriteEof();
+        await SendAsync(peer, "unread"u8.ToArray());
+        peer.Shutdown(SocketShutdown.Send);
+        _ = await ReadToEndAsync(peer);
+        await RequireIdleAsync(loop);
+        Assert.False(protocol.Transport.IsClosing);
+
+        protocol.Transport.ResumeReading();
+        protocol.Transport.PauseReading();
+        await RequireIdleAsync(loop);
+        protocol.Transport.ResumeReading();
+        Assert.Null(await protocol.Lost.Task);
+        Assert.Equal("unread", protocol.ReceivedText);
+    });
+
+    [Fact]
+    public void Write_PeerIsGoneAndItsLastWordsAreUnread_AreToldBeforeTheLoss() => Run(async loop =>
+    {
+        byte[] response = Pattern(100_000);
+        var protocol = new TestProtocol();
+        protocol.OnMade = p => p.Transport.PauseReading();
+        protocol.OnData = (p, _) =>
+        {
+            // Small writes go out with the batch, large ones at once; both meet a peer that is gone.
+            p.Transport.Write("ack"u8);
+            p.Transport.Write(new byte[50_000]);
+        };
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        await SendAsync(peer, response);
+        peer.Dispose(); // everything was read there, so this is an end of file, and a reset to whoever writes
+        protocol.Transport.ResumeReading();
+        Exception? reason = await protocol.Lost.Task;
+
+        AssertSame(response, protocol.Received);
+        Assert.Equal(CloseReason.Reset, Assert.IsType<ConnectionException>(reason).Reason);
+        Assert.DoesNotContain("EofReceived", protocol.Callbacks);
+    });
+
+    [Fact]
+    public void Write_PeerIsGone_NeverThrows() => Run(async loop =>
+    {
+        var protocol = new TestProtocol { OnEof = _ => true };
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        peer.Dispose();
+        await protocol.Eof.Task;
+        while (!protocol.Lost.Task.IsCompleted)
+        {
+            protocol.Transport.Write("x"u8);
+            protocol.Transport.Write(new byte[30_000]);
+            await NextIterationAsync(loop);
+        }
+
+        RequireReset(protocol);
+    });
+
+    [Theory]
+    [InlineData("ConnectionMade")]
+    [InlineData("DataReceived")]
+    [InlineData("EofReceived")]
+    [InlineData("PauseWriting")]
+    [InlineData("ResumeWriting")]
+    [InlineData("ConnectionLost")]
+    public void Callback_Throws_IsReportedOnceAndEndsThatConnectionOnly(string callback) => Run(async loop =>
+    {
+        var failure = new ArithmeticException(callback);
+        var bystander = new TestProtocol { OnData = (p, data) => p.Transport.Write(data) };
+        Socket friend = await ConnectPeerAsync(loop, bystander);
+        var protocol = new TestProtocol();
+        protocol.OnMade = _ => At("ConnectionMade");
+        protocol.OnData = (_, _) => At("DataReceived");
+        protocol.OnPause = _ => At("PauseWriting");
+        protocol.OnResume = _ => At("ResumeWriting");
+        protocol.OnLost = (_, _) => At("ConnectionLost");
+        protocol.OnEof = _ =>
+        {
+            At("EofReceived");
+            return false;
+        };
+        Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
+        WriteStatus status = protocol.Transport.Write(new byte[1_000_000]);
+        try
+        {
+            await SendAsync(peer, "x"u8.ToArray());
+            if (callback is not "DataReceived")
+            {
+                Assert.Equal(1_000_000, (await ReadAsync(peer, 1_000_000)).Length);
+            }
+
+            peer.Shutdown(SocketShutdown.Send);
+        }
+        catch (SocketException)
+        {
+            // Reset, as it must be.
+        }
+
+        Exception? reason = await protocol.Lost.Task;
+        TransportError error = Assert.IsType<TransportError>(TakeError());
+        Assert.Same(failure, error.Exception);
+        Assert.Same(protocol, error.Protocol);
+        Assert.Same(protocol.Transport, error.Transport);
+        Assert.Contains(callback, error.Message, StringComparison.Ordinal);
+        Assert.Contains(callback, protocol.Callbacks);
+        bool aborts = callback != "ConnectionLost";
+        Assert.Same(aborts ? failure : null, reason);
+        Assert.Equal(aborts ? CloseReason.ProtocolError : CloseReason.PeerEnd, protocol.Transport.CloseReason);
+        Assert.Equal(callback is "ConnectionMade" or "PauseWriting", status == WriteStatus.Closed);
+
+        await SendAsync(friend, "still there"u8.ToArray());
+        Assert.Equal(11, (await ReadAsync(friend, 11)).Length);
+        friend.Dispose();
+        await bystander.Lost.Task;
+        peer.Dispose();
+        await UntilDesertedAsync(loop);
+
+        void At(string here)
+        {
+            if (here == callback)
+            {
+                throw failure;
+            }
+        }
+    });
+
+    [Theory]
+    [InlineData("GetBuffer")]
+    [InlineData("BufferUpdated")]
+    public void BufferedCallback_Throws_IsReportedOnceAndEndsTheConnection(string callback) => Run(async loop =>
+    {
+        var failure = new ArithmeticException(callback);
+        var protocol = new BufferedTestProtocol
+        {
+            OnGetBuffer = p => callback == "GetBuffer" ? throw failure : p.Buffer,
+            OnUpdated = (_, _) => throw failure,
+        };
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        await SendAsync(peer, "x"u8.ToArray());
+        Assert.Same(failure, await protocol.Lost.Task);
+        TransportError error = Assert.IsType<TransportError>(TakeError());
+        Assert.Same(failure, error.Exception);
+        Assert.Contains(callback, error.Message, StringComparison.Ordinal);
+        Assert.Equal(CloseReason.ProtocolError, protocol.Transport.CloseReason);
+        Assert.Equal(SocketError.ConnectionReset, await EndOfAsync(peer));
+    });
+
+    [Fact]
+    public void ConnectionMade_ThrowsAtAClient_ComesOutOfTheConnectCall() => Run(async loop =>
+    {
+        Socket listener = NewListener();
+        var failure = new ArithmeticException();
+        var protocol = Watch(new TestProtocol { OnMade = _ => throw failure });
+        ArithmeticException thrown = await Assert.ThrowsAsync<ArithmeticException>(
+            () => loop.CreateConnectionAsync(() => protocol, (IPEndPoint)listener.LocalEndPoint!));
+        Assert.Same(failure, thrown);
+        Assert.Same(failure, await protocol.Lost.Task);
+        Assert.Same(failure, TakeError().Exception);
+        await UntilDesertedAsync(loop);
+    });
+
+    [Fact]
+    public void DescriptorNumber_ReusedWithinABatch_BringsTheStrangerNothing() => Run(async loop =>
+    {
+        const int Rounds = 1_500;
+        Server greeting = await ServeAsync(loop, () => Watch(new TestProtocol
+        {
+            OnMade = p => p.Transport.Write("hello"u8),
+            OnEof = _ => false,
+        }));
+        TestProtocol? left = null;
+        TestProtocol? right = null;
+        Task<Connection<TestProtocol>>? connecting = null;
+        Server server = await ServeAsync(loop, () =>
+        {
+            var protocol = Watch(new TestProtocol());
+            protocol.OnData = (p, _) =>
+            {
+                // Both have data in this very batch. The other's number is free with this, and taken with the next line.
+                TestProtocol other = p == left ? right! : left!;
+                other.Transport.Abort();
+                connecting = loop.CreateConnectionAsync(() => Watch(new TestProtocol()), greeting.EndPoints[0]);
+            };
+            return left is null ? left = protocol : right = protocol;
+        });
+        for (int round = 0; round < Rounds; round++)
+        {
+            left = null;
+            right = null;
+            connecting = null;
+            Socket first = Connect();
+            Socket second = Connect();
+            while (right is not { Grammar.IsMade: true })
+            {
+                await NextIterationAsync(loop);
+            }
+
+            await NextIterationAsync(loop); // both are armed
+            first.Send("1"u8);
+            second.Send("2"u8);
+            while (connecting is null)
+            {
+                await NextIterationAsync(loop);
+            }
+
+            Connection<TestProtocol> stranger = await connecting;
+            while (stranger.Protocol.ReceivedLength < 5)
+            {
+                await NextIterationAsync(loop);
+            }
+
+            Assert.Equal("hello", stranger.Protocol.ReceivedText);
+            Assert.Equal(1, left!.ReceivedLength + right!.ReceivedLength);
+            stranger.Transport.Abort();
+            left.Transport.Abort();
+            right.Transport.Abort();
+            first.Dispose();
+            second.Dispose();
+            await NextIterationAsync(loop);
+        }
+
+        server.Close();
+        greeting.Close();
+        greeting.AbortConnections();
+        await UntilDesertedAsync(loop);
+
+        Socket Connect()
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            socket.Connect(server.EndPoints[0]);
+            return socket;
+        }
+    });
+
+    [Fact]
+    public void UrgentByte_IsLeftOutAndCausesNoSpin() => Run(async loop =>
+    {
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        peer.Send("abc"u8);
+        peer.Send("!"u8, SocketFlags.OutOfBand);
+        await UntilAsync(loop, () => protocol.ReceivedLength == 3);
+        await RequireIdleAsync(loop);
+        peer.Send("def"u8);
+        peer.Shutdown(SocketShutdown.Send);
+        await protocol.Lost.Task;
+        Assert.Equal("abcdef", protocol.ReceivedText);
+    });
+
+    [Fact]
+    public void Flood_OneConnection_OthersAreServed() => Run(async loop =>
+    {
+        var flooded = new TestProtocol { KeepsData = false };
+        Socket flooder = await ConnectPeerAsync(loop, flooded);
+        bool stop = false;
+        Task flooding = loop.RunInThreadAsync(() =>
+        {
+            byte[] chunk = new byte[256 * 1024];
+            while (!Volatile.Read(ref stop))
+            {
+                flooder.Send(chunk);
+            }
+        });
+        var quiet = new List<Socket>();
+        var protocols = new List<TestProtocol>();
+        for (int i = 0; i < 20; i++)
+        {
+            protocols.Add(new TestProtocol { OnData = (p, data) => p.Transport.Write(data) });
+            quiet.Add(await ConnectPeerAsync(loop, protocols[i]));
+        }
+
+        // Between a message's arrival and its answer the flood may have a few turns, not any number.
+        long worst = 0;
+        for (int turn = 0; turn < 20; turn++)
+        {
+            foreach (Socket socket in quiet)
+            {
+                long before = flooded.ReceivedLength;
+                socket.Send("ping"u8);
+                for (int i = 0; socket.Available < 4 && i < 100; i++)
+                {
+                    await NextIterationAsync(loop);
+                }
+
+                Assert.Equal(4, socket.Available);
+                socket.Receive(new byte[4]);
+                worst = Math.Max(worst, flooded.ReceivedLength - before);
+            }
+        }
+
+        Volatile.Write(ref stop, true);
+        await flooding;
+        Assert.True(flooded.ReceivedLength > 0);
+        Assert.InRange(worst, 0, 32 * 1024 * 1024);
+        flooder.Dispose();
+        quiet.ForEach(socket => socket.Dispose());
+        await Task.WhenAll(protocols.Append(flooded).Select(protocol => protocol.Lost.Task));
+    });
+
+    [Fact]
+    public void KilledFromOutside_IsTold()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "ss is Linux's.");
+        Assert.SkipUnless(Tool("ss", "-V"), "There is no ss here.");
+        Run(async loop =>
+        {
+            var protocol = new TestProtocol();
+            Socket peer = await ConnectPeerAsync(loop, protocol);
+            int port = ((IPEndPoint)peer.LocalEndPoint!).Port;
+            await loop.RunInThreadAsync(() => Tool("ss", $"-K dst 127.0.0.1 dport = {port}"));
+            await Task.WhenAny(protocol.Lost.Task, Task.Delay(TimeSpan.FromSeconds(1), loop.TimeProvider));
+            bool killed = protocol.Lost.Task.IsCompleted;
+            peer.Dispose();
+            await protocol.Lost.Task;
+            Assert.SkipUnless(killed, "ss -K does nothing here.");
+
+            RequireReset(protocol);
+            Assert.Equal(
+                SocketError.ConnectionAborted,
+                ((SocketException)protocol.Lost.Task.Result!.InnerException!).SocketErrorCode);
+        });
+    }
+
+    [Fact]
+    public void SilentDeath_UserTimeout_IsTold()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Network namespaces are Linux's.");
+        Assert.SkipUnless(Tool("ip", "-V") && Tool("nft", "-v"), "There is no ip or no nft here.");
+        string? skipped = null;
+        Exception? failure = null;
+
+        // A thread's own network, in which nothing that arrives is ever seen.
+        var thread = new Thread(() =>
+        {
+            const int NewNetwork = 0x40000000;
+            if (Unshare(NewNetwork) != 0 || !Tool("ip", "link set lo up"))
+            {
+                skipped = "No network namespace can be made here.";
+                return;
+            }
+
+            try
+            {
+                Run(async loop =>
+                {
+                    var protocol = new TestProtocol();
+                    TimeSpan timeout = TimeSpan.FromMilliseconds(300);
+                    Socket peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { UserTimeout = timeout });
+                    if (!Tool("nft", "add table inet t") || !Tool(
+                        "nft", "add chain inet t c { type filter hook input priority 0 ; policy drop ; }"))
+                    {
+                        skipped = "nft cannot be used here.";
+                        protocol.Transport.Abort();
+                    }
+
+                    protocol.Transport.Write("anybody?"u8);
+                    Exception? reason = await protocol.Lost.Task;
+                    peer.Dispose();
+                    if (skipped is null)
+                    {
+                        Assert.Equal(CloseReason.Timeout, Assert.IsType<ConnectionException>(reason).Reason);
+                        Assert.Equal(CloseReason.Timeout, protocol.Transport.CloseReason);
+                    }
+                });
+            }
+            catch (Exception exception)
+            {
+                failure = exception;
+            }
+        });
+        thread.Start();
+        thread.Join();
+        Assert.SkipWhen(skipped is not null, skipped ?? "");
+        Assert.Null(failure);
+    }
+
+    private static void RequireReset(TestProtocol protocol)
+    {
+        Assert.True(protocol.Lost.Task.IsCompleted);
+        ConnectionException reason = Assert.IsType<ConnectionException>(protocol.Lost.Task.Result);
+        Assert.Equal(CloseReason.Reset, reason.Reason);
+        Assert.IsType<SocketException>(reason.InnerException);
+        Assert.Equal(CloseReason.Reset, protocol.Transport.CloseReason);
+    }
+
+    private static bool Tool(string name, string arguments)
+    {
+        try
+        {
+            using var process = Process.Start(new ProcessStartInfo("/bin/sh")
+            {
+                ArgumentList = { "-c", $"exec {name} {arguments.Replace(";", "\\;", StringComparison.Ordinal)} >/dev/null 2>&1" },
+            })!;
+            process.WaitForExit();
+            return process.ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return false;
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "unshare")]
+    private static partial int Unshare(int flags);
+}
+
+public sealed class EpollTcpFaultTests() : TcpFaultContract(LoopKind.Epoll);
