@@ -166,6 +166,9 @@ public abstract class LoopContract(LoopKind kind)
         return socket;
     }
 
+    /// <summary>Has the socket disposed with the scenario.</summary>
+    protected void Adopt(Socket socket) => _sockets.Add(socket);
+
     /// <summary>A listening socket of .NET's on a port of the system's choice.</summary>
     protected Socket NewListener(int backlog = 128)
     {

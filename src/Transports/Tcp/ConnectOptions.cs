@@ -8,6 +8,9 @@ public sealed record ConnectOptions
     /// <summary>The defaults.</summary>
     public static ConnectOptions Default { get; } = new();
 
+    // The longest that a CancellationTokenSource waits, and short enough to be added to a time.
+    private static readonly TimeSpan s_longestTimeout = TimeSpan.FromMilliseconds(uint.MaxValue - 1);
+
     /// <summary>
     /// How long connecting may take in all, resolving the name included. 30 seconds by default. When a name has several
     /// addresses, each attempt gets an equal share of what is left, so that a silent first address does not use it up.
@@ -19,6 +22,9 @@ public sealed record ConnectOptions
 
     /// <summary>How the connection behaves.</summary>
     public TcpOptions Tcp { get; init; } = TcpOptions.Default;
+
+    /// <summary><see cref="Timeout"/>, of which more than 49 days are as good as for ever.</summary>
+    internal TimeSpan BoundedTimeout => Timeout < s_longestTimeout ? Timeout : s_longestTimeout;
 
     internal void Validate()
     {

@@ -110,7 +110,7 @@ internal sealed partial class ConnectionListener : IAcceptor
         }
 
         _options.Apply(connection);
-        if (TryMakeProtocol() is { } protocol)
+        if (TryMakeProtocol() is { } protocol && !_handle.IsReleased) // the factory may have closed the server
         {
             var transport = new StreamTransport(_loop, connection, protocol, _options, _context, _owner);
             _owner.OnConnectionMade(transport);

@@ -69,7 +69,7 @@ public static class TcpConnecting
             options.Validate();
             loop.Host.VerifyRunning();
             return ConnectToAddressesAsync(
-                loop, factory, remoteEndPoint.ToString(), [remoteEndPoint], options, options.Timeout, cancellationToken);
+                loop, factory, remoteEndPoint.ToString(), [remoteEndPoint], options, options.BoundedTimeout, cancellationToken);
         }
     }
 
@@ -93,7 +93,7 @@ public static class TcpConnecting
         string target = string.Create(CultureInfo.InvariantCulture, $"{host}:{port}");
         TimeSpan started = loop.Time;
         IPAddress[] addresses;
-        using (var limit = new CancellationTokenSource(options.Timeout, loop.TimeProvider))
+        using (var limit = new CancellationTokenSource(options.BoundedTimeout, loop.TimeProvider))
         using (var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken))
         {
             try
@@ -115,11 +115,11 @@ public static class TcpConnecting
         }
 
         IPEndPoint[] endPoints = [.. addresses.Select(address => new IPEndPoint(address, port))];
-        TimeSpan left = options.Timeout - (loop.Time - started);
+        TimeSpan left = options.BoundedTimeout - (loop.Time - started);
         return await ConnectToAddressesAsync(loop, factory, target, endPoints, options, left, cancellationToken);
     }
 
-    private static async Task<Connection<TProtocol>> ConnectToAddressesAsync<TProtocol>(
+    internal static async Task<Connection<TProtocol>> ConnectToAddressesAsync<TProtocol>(
         EventLoop loop,
         Func<TProtocol> factory,
         string target,

@@ -1,0 +1,540 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Toolkit.Tests.Contracts;
+
+/// <summary>Connecting: how it succeeds, and all the ways in which it does not.</summary>
+public abstract class ConnectContract(LoopKind kind) : ServerSuite(kind)
+{
+    [Fact]
+    public void Connect_Succeeds_ReturnsAfterConnectionMade() => Run(async loop =>
+    {
+        Socket listener = NewListener();
+        var order = new List<string>();
+
+        Connection<TestProtocol> connection = await loop.CreateConnectionAsync(
+            () =>
+            {
+                order.Add("factory");
+                TestProtocol protocol = MakeProtocol();
+                protocol.OnMade = _ => order.Add("made");
+                return protocol;
+            },
+            (IPEndPoint)listener.LocalEndPoint!);
+        order.Add("returned");
+
+        Assert.Equal(["factory", "made", "returned"], order);
+        Assert.Same(connection.Transport, connection.Protocol.Transport);
+        Socket peer = await AcceptAsync(listener);
+        Assert.Equal(peer.RemoteEndPoint, connection.Transport.LocalEndPoint);
+        Assert.Equal(peer.LocalEndPoint, connection.Transport.RemoteEndPoint);
+        await EchoAsync(peer);
+    });
+
+    [Fact]
+    public void Connect_ByName_TriesItsAddressesUntilOneAnswers() => Run(async loop =>
+    {
+        Socket listener = NewListener();
+        var target = (IPEndPoint)listener.LocalEndPoint!;
+
+        // Whatever the resolver's order: only one of the two families answers.
+        Connection<TestProtocol> connection = await loop.CreateConnectionAsync(MakeProtocol, "localhost", target.Port);
+
+        Assert.Equal(target, connection.Transport.RemoteEndPoint);
+        await EchoAsync(await AcceptAsync(listener));
+    });
+
+    [Fact]
+    public void Connect_Refused_SaysSoInOneLine() => Run(async loop =>
+    {
+        IPEndPoint dead = DeadEndPoint();
+
+        ConnectFailedException exception = await Assert.ThrowsAsync<ConnectFailedException>(
+            () => loop.CreateConnectionAsync(MakeProtocol, dead));
+
+        ConnectFailure failure = Assert.Single(exception.Failures);
+        Assert.Equal(dead, failure.EndPoint);
+        Assert.Equal(SocketError.ConnectionRefused, failure.Error.SocketErrorCode);
+        Assert.Same(failure.Error, exception.InnerException);
+        Assert.Equal($"Cannot connect to {dead}: {dead}: ConnectionRefused.", exception.Message);
+        Assert.Empty(Protocols);
+    });
+
+    [Fact]
+    public void Connect_NameWithBothFamiliesRefused_ListsEveryAttempt() => Run(async loop =>
+    {
+        IPEndPoint dead = DeadEndPoint();
+        DeadEndPoint(IPAddress.IPv6Loopback, dead.Port);
+        IPAddress[] addresses = [.. Dns.GetHostAddresses("localhost").Distinct()];
+
+        ConnectFailedException exception = await Assert.ThrowsAsync<ConnectFailedException>(
+            () => loop.CreateConnectionAsync(MakeProtocol, "localhost", dead.Port));
+
+        Assert.Equal(addresses, exception.Failures.Select(failure => failure.EndPoint.Address));
+        Assert.All(exception.Failures, f => Assert.Equal(SocketError.ConnectionRefused, f.Error.SocketErrorCode));
+        Assert.DoesNotContain('\n', exception.Message);
+    });
+
+    [Fact]
+    public void Connect_SeveralAddresses_TriesThemInOrder() => Run(async loop =>
+    {
+        Socket listener = NewListener();
+        var alive = (IPEndPoint)listener.LocalEndPoint!;
+        IPEndPoint[] targets = [DeadEndPoint(), DeadEndPoint(IPAddress.IPv6Loopback), alive, DeadEndPoint()];
+
+        Connection<TestProtocol> connection = await ConnectToAsync(loop, targets);
+
+        Assert.Equal(alive, connection.Transport.RemoteEndPoint);
+        await EchoAsync(await AcceptAsync(listener));
+    });
+
+    [Fact]
+    public void Connect_SeveralAddressesFail_ListsThemInOrder() => Run(async loop =>
+    {
+        IPEndPoint[] targets =
+            [DeadEndPoint(), DeadEndPoint(IPAddress.IPv6Loopback), DeadEndPoint(IPAddress.Parse("127.0.0.3"))];
+
+        ConnectFailedException exception = await Assert.ThrowsAsync<ConnectFailedException>(
+            () => ConnectToAsync(loop, targets));
+
+        Assert.Equal(targets, exception.Failures.Select(failure => failure.EndPoint));
+        Assert.All(targets, target => Assert.Contains($"{target}: ", exception.Message, StringComparison.Ordinal));
+        Assert.Same(exception.Failures[0].Error, exception.InnerException);
+        Assert.Empty(Protocols);
+    });
+
+    [Fact]
+    public void Connect_FirstAddressSilent_LeavesTimeForTheNext() => Run(async loop =>
+    {
+        IPEndPoint silent = await SilentEndPointAsync();
+        Socket listener = NewListener();
+        var alive = (IPEndPoint)listener.LocalEndPoint!;
+
+        Connection<TestProtocol> connection = await ConnectToAsync(
+            loop, [silent, alive], new ConnectOptions { Timeout = TimeSpan.FromMilliseconds(400) });
+
+        Assert.Equal(alive, connection.Transport.RemoteEndPoint);
+    });
+
+    [Fact]
+    public void Timeout_Passes_FailsWithTimedOut() => Run(async loop =>
+    {
+        IPEndPoint silent = await SilentEndPointAsync();
+        TimeSpan limit = TimeSpan.FromMilliseconds(50);
+        TimeSpan started = loop.Time;
+
+        ConnectFailedException exception = await Assert.ThrowsAsync<ConnectFailedException>(
+            () => loop.CreateConnectionAsync(MakeProtocol, silent, new ConnectOptions { Timeout = limit }));
+
+        Assert.True(loop.Time - started >= limit, "The time-out was early.");
+        Assert.Equal(SocketError.TimedOut, Assert.Single(exception.Failures).Error.SocketErrorCode);
+        Assert.Empty(Protocols);
+    });
+
+    [Theory]
+    [InlineData("localhost")]
+    [InlineData("127.0.0.1")]
+    public void Timeout_WithoutEnd_IsAllowed(string host) => Run(async loop =>
+    {
+        Socket listener = NewListener();
+        var options = new ConnectOptions { Timeout = TimeSpan.MaxValue };
+
+        await loop.CreateConnectionAsync(MakeProtocol, host, ((IPEndPoint)listener.LocalEndPoint!).Port, options);
+        await loop.CreateConnectionAsync(MakeProtocol, (IPEndPoint)listener.LocalEndPoint!, options);
+
+        Assert.Equal(2, Protocols.Count);
+    });
+
+    [Fact]
+    public void LocalEndPoint_Given_IsWhatThePeerSees() => Run(async loop =>
+    {
+        Socket listener = NewListener();
+        var local = new IPEndPoint(IPAddress.Parse("127.0.0.5"), 0);
+
+        Connection<TestProtocol> connection = await loop.CreateConnectionAsync(
+            MakeProtocol, (IPEndPoint)listener.LocalEndPoint!, new ConnectOptions { LocalEndPoint = local });
+
+        Socket peer = await AcceptAsync(listener);
+        Assert.Equal(local.Address, ((IPEndPoint)peer.RemoteEndPoint!).Address);
+        Assert.Equal(peer.RemoteEndPoint, connection.Transport.LocalEndPoint);
+    });
+
+    [Fact]
+    public void LocalEndPoint_InUse_FailsWithAddressAlreadyInUse() => Run(async loop =>
+    {
+        var target = (IPEndPoint)NewListener().LocalEndPoint!;
+        var taken = (IPEndPoint)NewListener().LocalEndPoint!;
+
+        ConnectFailedException exception = await Assert.ThrowsAsync<ConnectFailedException>(
+            () => loop.CreateConnectionAsync(MakeProtocol, target, new ConnectOptions { LocalEndPoint = taken }));
+
+        Assert.Equal(SocketError.AddressAlreadyInUse, Assert.Single(exception.Failures).Error.SocketErrorCode);
+    });
+
+    [Fact]
+    public void LocalEndPoint_NotOfThisMachine_FailsWithAddressNotAvailable() => Run(async loop =>
+    {
+        var target = (IPEndPoint)NewListener().LocalEndPoint!;
+        var foreign = new IPEndPoint(IPAddress.Parse("192.0.2.1"), 0);
+
+        ConnectFailedException exception = await Assert.ThrowsAsync<ConnectFailedException>(
+            () => loop.CreateConnectionAsync(MakeProtocol, target, new ConnectOptions { LocalEndPoint = foreign }));
+
+        Assert.Equal(SocketError.AddressNotAvailable, Assert.Single(exception.Failures).Error.SocketErrorCode);
+    });
+
+    [Fact]
+    public void LocalEndPoint_OfAnotherFamily_LeavesNoAddress() => Run(async loop =>
+    {
+        var target = (IPEndPoint)NewListener().LocalEndPoint!;
+        var options = new ConnectOptions { LocalEndPoint = new IPEndPoint(IPAddress.IPv6Loopback, 0) };
+
+        ConnectFailedException exception = await Assert.ThrowsAsync<ConnectFailedException>(
+            () => loop.CreateConnectionAsync(MakeProtocol, target, options));
+
+        Assert.Empty(exception.Failures);
+        Assert.Contains("no address of the local end point's family", exception.Message, StringComparison.Ordinal);
+    });
+
+    [Fact]
+    public void Cancel_Beforehand_ThrowsAndOpensNothing() => Run(async loop =>
+    {
+        var target = (IPEndPoint)NewListener().LocalEndPoint!;
+        var cancelled = new CancellationToken(canceled: true);
+        Func<Task>[] calls =
+        [
+            () => loop.CreateConnectionAsync(MakeProtocol, target, cancellationToken: cancelled),
+            () => loop.CreateConnectionAsync(MakeProtocol, "localhost", target.Port, cancellationToken: cancelled),
+            () => loop.CreateConnectionAsync(MakeProtocol, "127.0.0.1", target.Port, cancellationToken: cancelled),
+        ];
+        foreach (Func<Task> call in calls)
+        {
+            OperationCanceledException exception = await Assert.ThrowsAnyAsync<OperationCanceledException>(call);
+            Assert.Equal(cancelled, exception.CancellationToken);
+        }
+
+        Assert.Empty(Protocols);
+    });
+
+    [Fact]
+    public void Cancel_WhileThePeerIsSilent_ThrowsAtWhateverMoment() => Run(async loop =>
+    {
+        IPEndPoint silent = await SilentEndPointAsync();
+        for (int iterations = 0; iterations < 20; iterations++)
+        {
+            await CancelAfterAsync(
+                loop,
+                iterations,
+                token => loop.CreateConnectionAsync(MakeProtocol, silent, cancellationToken: token),
+                mayConnect: false);
+        }
+
+        Assert.Empty(Protocols);
+    });
+
+    [Fact]
+    public void Cancel_WhileThePeerAnswers_ThrowsOrConnects() => Run(async loop =>
+    {
+        Socket listener = NewListener();
+        var target = (IPEndPoint)listener.LocalEndPoint!;
+        for (int iterations = 0; iterations < 20; iterations++)
+        {
+            await CancelAfterAsync(
+                loop,
+                iterations,
+                token => loop.CreateConnectionAsync(MakeProtocol, target, cancellationToken: token),
+                mayConnect: true);
+            await CancelAfterAsync(
+                loop,
+                iterations,
+                token => loop.CreateConnectionAsync(MakeProtocol, "localhost", target.Port, cancellationToken: token),
+                mayConnect: true);
+        }
+    });
+
+    [Fact]
+    public void Cancel_FromAnotherThread_Throws() => Run(async loop =>
+    {
+        IPEndPoint silent = await SilentEndPointAsync();
+        using var source = new CancellationTokenSource();
+        Task connecting = loop.CreateConnectionAsync(MakeProtocol, silent, cancellationToken: source.Token);
+
+        await Task.Factory.StartNew(source.Cancel, CancellationToken.None, TaskCreationOptions.None, TaskScheduler.Default);
+
+        OperationCanceledException exception = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connecting);
+        Assert.Equal(source.Token, exception.CancellationToken);
+    });
+
+    [Fact]
+    public void Factory_Throws_TheCallThrowsThatAndThePeerSeesAReset() => Run(async loop =>
+    {
+        Socket listener = NewListener();
+
+        InvalidDataException exception = await Assert.ThrowsAsync<InvalidDataException>(
+            () => loop.CreateConnectionAsync<TestProtocol>(
+                () => throw new InvalidDataException("factory"), (IPEndPoint)listener.LocalEndPoint!));
+
+        Assert.Equal("factory", exception.Message);
+        await RequireResetAsync(await AcceptAsync(listener));
+    });
+
+    [Fact]
+    public void Factory_ReturnsNull_TheCallThrowsAndThePeerSeesAReset() => Run(async loop =>
+    {
+        Socket listener = NewListener();
+
+        await Assert.ThrowsAsync<InvalidOperationException>(
+            () => loop.CreateConnectionAsync<TestProtocol>(() => null!, (IPEndPoint)listener.LocalEndPoint!));
+
+        await RequireResetAsync(await AcceptAsync(listener));
+    });
+
+    [Fact]
+    public void ConnectionMade_Throws_TheCallThrowsThatAndTheConnectionIsAborted() => Run(async loop =>
+    {
+        Socket listener = NewListener();
+        var thrown = new InvalidDataException("made");
+        TestProtocol protocol = MakeProtocol();
+        protocol.OnMade = _ => throw thrown;
+
+        Exception exception = await Assert.ThrowsAsync<InvalidDataException>(
+            () => loop.CreateConnectionAsync(() => protocol, (IPEndPoint)listener.LocalEndPoint!));
+
+        Assert.Same(thrown, exception);
+        Assert.Same(thrown, await protocol.Lost.Task);
+        Assert.Equal(["ConnectionMade", "ConnectionLost"], protocol.Callbacks);
+        Assert.Equal(CloseReason.ProtocolError, protocol.Transport.CloseReason);
+        Assert.Same(thrown, TakeError().Exception);
+        await RequireResetAsync(await AcceptAsync(listener));
+    });
+
+    [Fact]
+    public void ConnectionMade_Closes_TheCallReturnsAClosingConnection() => Run(async loop =>
+    {
+        Socket listener = NewListener();
+        TestProtocol protocol = MakeProtocol();
+        protocol.OnMade = p => p.Transport.Close();
+
+        Connection<TestProtocol> connection = await loop.CreateConnectionAsync(
+            () => protocol, (IPEndPoint)listener.LocalEndPoint!);
+
+        Assert.True(connection.Transport.IsClosing);
+        Assert.Empty(await ReadToEndAsync(await AcceptAsync(listener)));
+        Assert.Null(await protocol.Lost.Task);
+    });
+
+    [Fact]
+    public void TcpOptions_Default_SendSmallSegmentsAtOnce() => Run(async loop =>
+    {
+        (Transport client, Transport accepted) = await ConnectToServerAsync(loop, TcpOptions.Default);
+        foreach (Transport transport in (Transport[])[client, accepted])
+        {
+            Assert.Equal(1, ReadOption(transport, SocketOptionLevel.Tcp, SocketOptionName.NoDelay));
+            Assert.Equal(0, ReadOption(transport, SocketOptionLevel.Socket, SocketOptionName.KeepAlive));
+        }
+    });
+
+    [Fact]
+    public void TcpOptions_Given_AreTheKernels() => Run(async loop =>
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The connection's descriptor is found in /proc.");
+        const int UserTimeout = 18;
+        (Transport client, Transport accepted) = await ConnectToServerAsync(loop, new TcpOptions
+        {
+            NoDelay = false,
+            KeepAlive = new TcpKeepAlive
+            {
+                Time = TimeSpan.FromSeconds(33),
+                Interval = TimeSpan.FromSeconds(7),
+                RetryCount = 4,
+            },
+            UserTimeout = TimeSpan.FromMilliseconds(12_345),
+            SendBufferSize = 50_000,
+            ReceiveBufferSize = 60_000,
+        });
+        foreach (Transport transport in (Transport[])[client, accepted])
+        {
+            Assert.Equal(0, ReadOption(transport, SocketOptionLevel.Tcp, SocketOptionName.NoDelay));
+            Assert.Equal(1, ReadOption(transport, SocketOptionLevel.Socket, SocketOptionName.KeepAlive));
+            Assert.Equal(33, ReadOption(transport, SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime));
+            Assert.Equal(7, ReadOption(transport, SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval));
+            Assert.Equal(4, ReadOption(transport, SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount));
+            Assert.Equal(12_345, ReadRawOption(transport, (int)SocketOptionLevel.Tcp, UserTimeout));
+
+            // Linux doubles what it is asked for, to have room for its own book-keeping.
+            Assert.Equal(100_000, ReadOption(transport, SocketOptionLevel.Socket, SocketOptionName.SendBuffer));
+            Assert.Equal(120_000, ReadOption(transport, SocketOptionLevel.Socket, SocketOptionName.ReceiveBuffer));
+        }
+    });
+
+    [Fact]
+    public void Connect_ToItself_CountsAsRefused() => Run(async loop =>
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Not every system lets a socket connect to itself.");
+        Socket holder = NewListener();
+        var self = (IPEndPoint)holder.LocalEndPoint!;
+        holder.Dispose();
+
+        ConnectFailedException exception = await Assert.ThrowsAsync<ConnectFailedException>(
+            () => loop.CreateConnectionAsync(MakeProtocol, self, new ConnectOptions { LocalEndPoint = self }));
+
+        Assert.Equal(SocketError.ConnectionRefused, Assert.Single(exception.Failures).Error.SocketErrorCode);
+        Assert.Empty(Protocols);
+    });
+
+    [Fact]
+    public void LoopDisposed_WhileConnecting_TheCallThrows()
+    {
+        Task connecting = null!;
+        Run(async loop =>
+        {
+            IPEndPoint silent = await SilentEndPointAsync();
+            connecting = loop.CreateConnectionAsync(MakeProtocol, silent);
+        });
+
+        Assert.IsType<ObjectDisposedException>(connecting.Exception?.InnerException);
+        Assert.Empty(Protocols);
+    }
+
+    [Fact]
+    public void LoopDisposed_JustConnected_LeavesNothing()
+    {
+        for (int iterations = 0; iterations < 6; iterations++)
+        {
+            Task connecting = null!;
+            Run(async loop =>
+            {
+                var target = (IPEndPoint)NewListener().LocalEndPoint!;
+                connecting = loop.CreateConnectionAsync(MakeProtocol, target);
+                for (int i = 0; i < iterations; i++)
+                {
+                    await NextIterationAsync(loop);
+                }
+            });
+
+            _ = connecting.Exception;
+        }
+    }
+
+    private static Task<Connection<TestProtocol>> ConnectToAsync(
+        EventLoop loop, Func<TestProtocol> factory, IPEndPoint[] targets, ConnectOptions? options)
+    {
+        options ??= ConnectOptions.Default;
+        return TcpConnecting.ConnectToAddressesAsync(
+            loop, factory, "several", targets, options, options.BoundedTimeout, CancellationToken.None);
+    }
+
+    private Task<Connection<TestProtocol>> ConnectToAsync(
+        EventLoop loop, IPEndPoint[] targets, ConnectOptions? options = null)
+        => ConnectToAsync(loop, MakeProtocol, targets, options);
+
+    private async Task CancelAfterAsync(
+        EventLoop loop, int iterations, Func<CancellationToken, Task<Connection<TestProtocol>>> connect, bool mayConnect)
+    {
+        using var source = new CancellationTokenSource();
+        int made = Protocols.Count;
+        Task<Connection<TestProtocol>> connecting = connect(source.Token);
+        for (int i = 0; i < iterations; i++)
+        {
+            await NextIterationAsync(loop);
+        }
+
+        await source.CancelAsync();
+        try
+        {
+            Connection<TestProtocol> connection = await connecting;
+            Assert.True(mayConnect, "It connected to a peer that is silent.");
+            connection.Transport.Abort();
+        }
+        catch (OperationCanceledException exception)
+        {
+            Assert.Equal(source.Token, exception.CancellationToken);
+            Assert.Equal(made, Protocols.Count);
+        }
+    }
+
+    private async Task<Socket> AcceptAsync(Socket listener)
+    {
+        Socket peer = await listener.AcceptAsync();
+        Adopt(peer);
+        return peer;
+    }
+
+    // A listener whose queue is full: the kernel drops what knocks, and it knocks again after a second at the earliest.
+    private async Task<IPEndPoint> SilentEndPointAsync()
+    {
+        Socket listener = NewListener(backlog: 0);
+        for (int i = 0; i < 4; i++)
+        {
+            Socket filler = NewSocket();
+            Task connecting = filler.ConnectAsync(listener.LocalEndPoint!);
+            _ = connecting.ContinueWith(
+                static failed => _ = failed.Exception,
+                CancellationToken.None,
+                TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default);
+            if (i == 0)
+            {
+                await connecting;
+            }
+        }
+
+        return (IPEndPoint)listener.LocalEndPoint!;
+    }
+
+    private async Task<(Transport Client, Transport Accepted)> ConnectToServerAsync(EventLoop loop, TcpOptions options)
+    {
+        Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort, new ServerOptions { Tcp = options });
+        Connection<TestProtocol> connection = await loop.CreateConnectionAsync(
+            () => Watch(new TestProtocol()), server.EndPoints[0], new ConnectOptions { Tcp = options });
+        await UntilAsync(loop, () => server.ConnectionCount == 1);
+        return (connection.Transport, server.Connections[0]);
+    }
+
+    private static int ReadOption(Transport transport, SocketOptionLevel level, SocketOptionName name)
+        => WithSocketOf(transport, socket => (int)socket.GetSocketOption(level, name)!);
+
+    private static int ReadRawOption(Transport transport, int level, int name)
+        => WithSocketOf(transport, socket =>
+        {
+            byte[] value = new byte[sizeof(int)];
+            socket.GetRawSocketOption(level, name, value);
+            return BitConverter.ToInt32(value);
+        });
+
+    // The descriptor is the backend's own; which one it is, its addresses say.
+    private static T WithSocketOf<T>(Transport transport, Func<Socket, T> read)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The connection's descriptor is found in /proc.");
+        foreach (string path in Directory.EnumerateFileSystemEntries("/proc/self/fd"))
+        {
+            if (new FileInfo(path).LinkTarget?.StartsWith("socket:", StringComparison.Ordinal) is true)
+            {
+                nint descriptor = nint.Parse(Path.GetFileName(path), CultureInfo.InvariantCulture);
+                var socket = new Socket(new SafeSocketHandle(descriptor, ownsHandle: false));
+                if (HasAddressesOf(socket, transport))
+                {
+                    return read(socket);
+                }
+            }
+        }
+
+        throw new InvalidOperationException("The transport has no descriptor.");
+    }
+
+    private static bool HasAddressesOf(Socket socket, Transport transport)
+    {
+        try
+        {
+            return Equals(socket.LocalEndPoint, transport.LocalEndPoint)
+                   && Equals(socket.RemoteEndPoint, transport.RemoteEndPoint);
+        }
+        catch (SocketException)
+        {
+            return false; // not connected
+        }
+    }
+}
+
+public sealed class EpollConnectTests() : ConnectContract(LoopKind.Epoll);
