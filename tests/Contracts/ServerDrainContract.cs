@@ -342,3 +342,5 @@ public abstract class ServerDrainContract(LoopKind kind) : ServerSuite(kind)
 }
 
 public sealed class EpollServerDrainTests() : ServerDrainContract(LoopKind.Epoll);
+
+public sealed class PortableServerDrainTests() : ServerDrainContract(LoopKind.Portable);

@@ -513,3 +513,5 @@ public abstract class TcpCloseContract(LoopKind kind) : StreamContract(kind)
 }
 
 public sealed class EpollTcpCloseTests() : TcpCloseContract(LoopKind.Epoll);
+
+public sealed class PortableTcpCloseTests() : TcpCloseContract(LoopKind.Portable);

@@ -522,3 +522,5 @@ public abstract class TcpFlowControlContract(LoopKind kind) : StreamContract(kin
 }
 
 public sealed class EpollTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Epoll);
+
+public sealed class PortableTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Portable);

@@ -694,3 +694,5 @@ public abstract class TcpStreamContract(LoopKind kind) : StreamContract(kind)
 }
 
 public sealed class EpollTcpStreamTests() : TcpStreamContract(LoopKind.Epoll);
+
+public sealed class PortableTcpStreamTests() : TcpStreamContract(LoopKind.Portable);
