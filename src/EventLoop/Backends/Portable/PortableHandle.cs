@@ -8,8 +8,6 @@ namespace Toolkit.Backends.Portable;
 [DebuggerDisplay("{LocalEndPoint} to {RemoteEndPoint}")]
 internal sealed class PortableHandle : IoHandle
 {
-    private static readonly LingerOption s_reset = new(enable: true, seconds: 0);
-
     private readonly PortableBackend _backend;
     private EndPoint? _local;
     private EndPoint? _remote;
@@ -108,7 +106,7 @@ internal sealed class PortableHandle : IoHandle
     {
         if (reset)
         {
-            PortableSocket.Try(Socket, static socket => socket.LingerState = s_reset);
+            PortableSocket.ResetOnClose(Socket);
         }
         else if ((IsReading || IsWriting) && Socket.Connected)
         {

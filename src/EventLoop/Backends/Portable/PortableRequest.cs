@@ -51,10 +51,18 @@ internal sealed class PortableRequest : SocketAsyncEventArgs
         return newcomer;
     }
 
-    /// <summary>Gives everything back. Only when nothing is in flight.</summary>
+    /// <summary>
+    /// Gives everything back. Only when nothing is in flight. A newcomer that nobody was told of is reset, like those that
+    /// still stand in the queue of a listener that is closed.
+    /// </summary>
     public void Discard()
     {
-        TakeNewcomer()?.Dispose();
+        if (TakeNewcomer() is { } newcomer)
+        {
+            PortableSocket.ResetOnClose(newcomer);
+            newcomer.Dispose();
+        }
+
         ReturnBuffer();
         Dispose();
     }

@@ -6,6 +6,8 @@ namespace Toolkit.Backends.Portable;
 /// <summary>What is done with a socket of .NET on the spot, with its exceptions made values.</summary>
 internal static class PortableSocket
 {
+    private static readonly LingerOption s_reset = new(enable: true, seconds: 0);
+
     // SOL_SOCKET, SO_REUSEADDR and SO_REUSEPORT: Linux has numbers of its own, the other Unixes have BSD's.
     private const int LinuxSocketLevel = 1;
     private const int LinuxReuseAddress = 2;
@@ -100,6 +102,9 @@ internal static class PortableSocket
             return exception.SocketErrorCode;
         }
     }
+
+    /// <summary>Has the coming close send a reset.</summary>
+    public static void ResetOnClose(Socket socket) => Try(socket, static socket => socket.LingerState = s_reset);
 
     private static SocketError Configure(Socket socket, in HandleSpec spec)
     {
