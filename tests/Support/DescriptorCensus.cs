@@ -16,9 +16,9 @@ public sealed class DescriptorCensus
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
 
     private readonly SortedDictionary<string, int> _counts;
-    private readonly int _threads;
+    private readonly HashSet<string> _threads;
 
-    private DescriptorCensus(SortedDictionary<string, int> counts, int threads)
+    private DescriptorCensus(SortedDictionary<string, int> counts, HashSet<string> threads)
     {
         _counts = counts;
         _threads = threads;
@@ -31,7 +31,7 @@ public sealed class DescriptorCensus
         var counts = new SortedDictionary<string, int>(StringComparer.Ordinal);
         if (!IsSupported)
         {
-            return new DescriptorCensus(counts, 0);
+            return new DescriptorCensus(counts, []);
         }
 
         foreach (string path in Directory.EnumerateFileSystemEntries(Descriptors))
@@ -43,7 +43,7 @@ public sealed class DescriptorCensus
             }
         }
 
-        return new DescriptorCensus(counts, Directory.EnumerateFileSystemEntries(Threads).Count());
+        return new DescriptorCensus(counts, [.. Directory.EnumerateFileSystemEntries(Threads)]);
     }
 
     /// <summary>
@@ -74,7 +74,7 @@ public sealed class DescriptorCensus
     public override string ToString() => string.Join(", ", _counts.Select(count => $"{count.Key} {count.Value}"));
 
     private int Allowance(string kind, DescriptorCensus earlier)
-        => kind == "pipe" ? 2 * Math.Max(0, _threads - earlier._threads) : 0;
+        => kind == "pipe" ? 2 * _threads.Count(thread => !earlier._threads.Contains(thread)) : 0;
 
     private static string? KindOf(string path)
     {
