@@ -258,6 +258,7 @@ public abstract class LoopContract(LoopKind kind)
         using Socket accepted = listener.AcceptAsync().GetAwaiter().GetResult();
         connecting.GetAwaiter().GetResult();
         Dns.GetHostAddresses("localhost");
+        Console.Error.Flush(); // the last resort for logging duplicates its descriptor
         return true;
     }
 }

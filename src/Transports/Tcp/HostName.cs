@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 
@@ -12,6 +13,9 @@ internal static class HostName
 {
     private const int MaxLength = 253; // RFC 1035, 2.3.4, as text without the root label
     private const int MaxLabelLength = 63;
+
+    private static readonly SearchValues<char> s_zoneCharacters =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
 
     /// <summary>Throws unless the text is an IP address in its usual form, or can be a name.</summary>
     public static void Validate(string host, string parameter)
@@ -71,6 +75,14 @@ internal static class HostName
     private static bool TryParseAddress(string host, out IPAddress? address)
         => IPAddress.TryParse(host, out address)
            && (address.AddressFamily == AddressFamily.InterNetworkV6
-               ? !host.StartsWith('[') && !host.Contains('/', StringComparison.Ordinal)
+               ? !host.StartsWith('[') && !host.Contains('/', StringComparison.Ordinal) && HasUsualZone(host)
                : string.Equals(address.ToString(), host, StringComparison.Ordinal));
+
+    // .NET takes any text behind a % for the zone of an IPv6 address, control characters and NUL included.
+    private static bool HasUsualZone(string host)
+    {
+        int start = host.IndexOf('%', StringComparison.Ordinal) + 1;
+        return start == 0
+               || (start < host.Length && !host.AsSpan(start).ContainsAnyExcept(s_zoneCharacters));
+    }
 }

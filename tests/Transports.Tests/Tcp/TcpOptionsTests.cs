@@ -1,56 +1,66 @@
+using System.Net;
+using System.Net.Sockets;
+
 namespace Toolkit.Tests.Tcp;
 
 public sealed class TcpOptionsTests
 {
-    public static TheoryData<string, TcpOptions> Invalid => new()
-    {
-        { nameof(TcpOptions.LingerTime), new TcpOptions { LingerTime = TimeSpan.FromTicks(-1) } },
-        { nameof(TcpOptions.DiscardLimit), new TcpOptions { DiscardLimit = -1 } },
-        { nameof(TcpOptions.SendBufferSize), new TcpOptions { SendBufferSize = 0 } },
-        { nameof(TcpOptions.SendBufferSize), new TcpOptions { SendBufferSize = -1 } },
-        { nameof(TcpOptions.ReceiveBufferSize), new TcpOptions { ReceiveBufferSize = 0 } },
-        { nameof(TcpOptions.UserTimeout), new TcpOptions { UserTimeout = TimeSpan.Zero } },
-        { nameof(TcpOptions.UserTimeout), new TcpOptions { UserTimeout = TimeSpan.FromMicroseconds(999) } },
-        { nameof(TcpOptions.UserTimeout), new TcpOptions { UserTimeout = TimeSpan.FromMilliseconds(1L + int.MaxValue) } },
-        { nameof(TcpKeepAlive.Time), WithKeepAlive(new TcpKeepAlive { Time = TimeSpan.FromMilliseconds(999) }) },
-        { nameof(TcpKeepAlive.Time), WithKeepAlive(new TcpKeepAlive { Time = TimeSpan.FromSeconds(32768) }) },
-        { nameof(TcpKeepAlive.Interval), WithKeepAlive(new TcpKeepAlive { Interval = TimeSpan.Zero }) },
-        { nameof(TcpKeepAlive.Interval), WithKeepAlive(new TcpKeepAlive { Interval = TimeSpan.FromSeconds(32768) }) },
-        { nameof(TcpKeepAlive.RetryCount), WithKeepAlive(new TcpKeepAlive { RetryCount = 0 }) },
-        { nameof(TcpKeepAlive.RetryCount), WithKeepAlive(new TcpKeepAlive { RetryCount = 128 }) },
-    };
-
-    public static TheoryData<TcpOptions> Valid => new(
-        TcpOptions.Default,
-        new TcpOptions { LingerTime = TimeSpan.Zero, DiscardLimit = 0, SendBufferSize = 1, ReceiveBufferSize = 1 },
-        WithKeepAlive(new TcpKeepAlive()),
-        WithKeepAlive(new TcpKeepAlive { Time = TimeSpan.FromSeconds(1), Interval = TimeSpan.FromSeconds(1), RetryCount = 1 }),
-        WithKeepAlive(new TcpKeepAlive
-        {
-            Time = TimeSpan.FromSeconds(32767), Interval = TimeSpan.FromSeconds(32767), RetryCount = 127,
-        }));
+    public static TheoryData<TcpOptions> Wrong =>
+    [
+        new TcpOptions { LingerTime = TimeSpan.FromTicks(-1) },
+        new TcpOptions { DiscardLimit = -1 },
+        new TcpOptions { SendBufferSize = 0 },
+        new TcpOptions { SendBufferSize = -1 },
+        new TcpOptions { ReceiveBufferSize = 0 },
+        new TcpOptions { UserTimeout = TimeSpan.Zero },
+        new TcpOptions { UserTimeout = TimeSpan.FromTicks(TimeSpan.TicksPerMillisecond - 1) },
+        new TcpOptions { UserTimeout = TimeSpan.FromMilliseconds((double)int.MaxValue + 1) },
+        new TcpOptions { UserTimeout = TimeSpan.MaxValue },
+        new TcpOptions { KeepAlive = new TcpKeepAlive { Time = TimeSpan.FromMilliseconds(999) } },
+        new TcpOptions { KeepAlive = new TcpKeepAlive { Time = TimeSpan.FromSeconds(32768) } },
+        new TcpOptions { KeepAlive = new TcpKeepAlive { Interval = TimeSpan.Zero } },
+        new TcpOptions { KeepAlive = new TcpKeepAlive { Interval = TimeSpan.FromSeconds(32768) } },
+        new TcpOptions { KeepAlive = new TcpKeepAlive { RetryCount = 0 } },
+        new TcpOptions { KeepAlive = new TcpKeepAlive { RetryCount = 128 } },
+    ];
 
     [Theory]
-    [MemberData(nameof(Invalid))]
-    public void Validate_OptionOutOfRange_NamesIt(string name, TcpOptions options)
-        => Assert.Equal(name, Assert.Throws<ArgumentOutOfRangeException>(options.Validate).ParamName);
-
-    [Theory]
-    [MemberData(nameof(Valid))]
-    public void Validate_OptionsAtTheirBounds_AreTaken(TcpOptions options)
+    [MemberData(nameof(Wrong))]
+    public void Validate_OutOfRange_Throws(TcpOptions options)
     {
-        options.Validate();
-        Assert.Equal(options, options with { });
+        Assert.Throws<ArgumentOutOfRangeException>(options.Validate);
+        Assert.Throws<ArgumentOutOfRangeException>(new ConnectOptions { Tcp = options }.Validate);
     }
 
     [Fact]
-    public void UserTimeout_OnLinux_IsTakenElsewhereRefused()
+    public void Validate_AtTheBounds_Passes()
+    {
+        TcpOptions.Default.Validate();
+        ConnectOptions.Default.Validate();
+        new TcpOptions
+        {
+            LingerTime = TimeSpan.Zero,
+            DiscardLimit = 0,
+            SendBufferSize = 1,
+            ReceiveBufferSize = int.MaxValue,
+            KeepAlive = new TcpKeepAlive
+            {
+                Time = TimeSpan.FromSeconds(1),
+                Interval = TimeSpan.FromSeconds(32767),
+                RetryCount = 127,
+            },
+        }.Validate();
+        new ConnectOptions { Timeout = TimeSpan.FromTicks(1) }.Validate();
+        new ConnectOptions { Timeout = TimeSpan.MaxValue }.Validate();
+    }
+
+    [Fact]
+    public void Validate_UserTimeout_IsLinuxOnly()
     {
         var options = new TcpOptions { UserTimeout = TimeSpan.FromMilliseconds(1) };
         if (OperatingSystem.IsLinux())
         {
             options.Validate();
-            (options with { UserTimeout = TimeSpan.FromMilliseconds(int.MaxValue) }).Validate();
         }
         else
         {
@@ -59,18 +69,43 @@ public sealed class TcpOptionsTests
     }
 
     [Fact]
-    public void Default_IsAsDocumented()
+    public void Validate_ConnectOptionsOutOfRange_Throw()
     {
-        TcpOptions options = TcpOptions.Default;
-        Assert.True(options.NoDelay);
-        Assert.Null(options.KeepAlive);
-        Assert.Null(options.UserTimeout);
-        Assert.Equal(new WriteLimits(64 * 1024, 16 * 1024, 4 * 1024 * 1024), options.WriteLimits);
-        Assert.Equal(TimeSpan.FromSeconds(30), options.LingerTime);
-        Assert.Equal(64 * 1024 * 1024, options.DiscardLimit);
-        Assert.Null(options.SendBufferSize);
-        Assert.Null(options.ReceiveBufferSize);
+        Assert.Throws<ArgumentOutOfRangeException>(new ConnectOptions { Timeout = TimeSpan.Zero }.Validate);
+        Assert.Throws<ArgumentOutOfRangeException>(new ConnectOptions { Timeout = TimeSpan.FromTicks(-1) }.Validate);
+        Assert.Throws<ArgumentNullException>(new ConnectOptions { Tcp = null! }.Validate);
     }
 
-    private static TcpOptions WithKeepAlive(TcpKeepAlive keepAlive) => new() { KeepAlive = keepAlive };
+    [Fact]
+    public void Defaults_AreTheDocumentedOnes()
+    {
+        TcpOptions tcp = TcpOptions.Default;
+        Assert.True(tcp.NoDelay);
+        Assert.Null(tcp.KeepAlive);
+        Assert.Null(tcp.UserTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(30), tcp.LingerTime);
+        Assert.Equal(64L * 1024 * 1024, tcp.DiscardLimit);
+        Assert.Equal(TimeSpan.FromSeconds(30), ConnectOptions.Default.Timeout);
+        Assert.Null(ConnectOptions.Default.LocalEndPoint);
+        Assert.Equal(new TcpKeepAlive { Time = TimeSpan.FromSeconds(60), Interval = TimeSpan.FromSeconds(10), RetryCount = 6 }, new TcpKeepAlive());
+    }
+
+    [Fact]
+    public void ConnectFailedException_Message_SaysWhatCameOfEachAddress()
+    {
+        var first = new ConnectFailure(new IPEndPoint(IPAddress.IPv6Loopback, 80), new SocketException((int)SocketError.ConnectionRefused));
+        var second = new ConnectFailure(new IPEndPoint(IPAddress.Loopback, 80), new SocketException((int)SocketError.TimedOut));
+
+        var several = new ConnectFailedException("name:80", [first, second]);
+        var none = new ConnectFailedException("name:80", []);
+        var unresolved = new ConnectFailedException("name:80", new SocketException((int)SocketError.HostNotFound));
+
+        Assert.Equal("Cannot connect to name:80: [::1]:80: ConnectionRefused; 127.0.0.1:80: TimedOut.", several.Message);
+        Assert.Same(first.Error, several.InnerException);
+        Assert.Equal("Cannot connect to name:80: it has no address of the local end point's family.", none.Message);
+        Assert.Null(none.InnerException);
+        Assert.Equal("Cannot connect to name:80: the name could not be resolved (HostNotFound).", unresolved.Message);
+        Assert.Empty(unresolved.Failures);
+        Assert.IsType<IOException>(several, exactMatch: false);
+    }
 }
