@@ -728,3 +728,5 @@ public abstract class SeamContract(LoopKind kind) : ServerSuite(kind)
 }
 
 public sealed class EpollSeamTests() : SeamContract(LoopKind.Epoll);
+
+public sealed class PortableSeamTests() : SeamContract(LoopKind.Portable);
