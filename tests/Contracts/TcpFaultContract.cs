@@ -308,7 +308,7 @@ public abstract partial class TcpFaultContract(LoopKind kind) : StreamContract(k
     [Fact]
     public void DescriptorNumber_ReusedWithinABatch_BringsTheStrangerNothing() => Run(async loop =>
     {
-        const int Rounds = 1_500;
+        const int Rounds = 500;
         Server greeting = await ServeAsync(loop, () => Watch(new TestProtocol
         {
             OnMade = p => p.Transport.Write("hello"u8),
@@ -369,6 +369,79 @@ public abstract partial class TcpFaultContract(LoopKind kind) : StreamContract(k
         greeting.Close();
         greeting.AbortConnections();
         await UntilDesertedAsync(loop);
+
+        Socket Connect()
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            socket.Connect(server.EndPoints[0]);
+            return socket;
+        }
+    });
+
+    [Fact]
+    public void DescriptorNumber_ReusedForAConnectWithinABatch_DoesNotMakeItSucceed() => Run(async loop =>
+    {
+        const int Rounds = 1_000;
+
+        // A listener whose queue is full answers nobody: a connect to it goes on until it is given up.
+        Socket deaf = NewListener(backlog: 0);
+        NewSocket().Connect(deaf.LocalEndPoint!);
+        TestProtocol? left = null;
+        TestProtocol? right = null;
+        Task? connecting = null;
+        int strangers = 0;
+        CancellationToken giveUp = default;
+        Server server = await ServeAsync(loop, () =>
+        {
+            var protocol = Watch(new TestProtocol());
+            protocol.OnData = (p, _) =>
+            {
+                // The reset of the other is in this very batch. Its number is free with this, and taken with the next line.
+                right!.Transport.Abort();
+                connecting = loop.CreateConnectionAsync(
+                    () => Watch(new TestProtocol { OnMade = _ => strangers++ }),
+                    (IPEndPoint)deaf.LocalEndPoint!,
+                    cancellationToken: giveUp);
+            };
+            return left is null ? left = protocol : right = protocol;
+        });
+        for (int round = 0; round < Rounds; round++)
+        {
+            left = null;
+            right = null;
+            connecting = null;
+            using var roundsEnd = new CancellationTokenSource();
+            giveUp = roundsEnd.Token;
+            using Socket first = Connect();
+            Socket second = Connect();
+            while (right is not { Grammar.IsMade: true })
+            {
+                await NextIterationAsync(loop);
+            }
+
+            await NextIterationAsync(loop); // both are armed
+            first.Send("1"u8);
+            Reset(second);
+            while (connecting is null)
+            {
+                await NextIterationAsync(loop);
+            }
+
+            await NextIterationAsync(loop);
+            await NextIterationAsync(loop);
+            Assert.False(connecting.IsCompleted, $"Round {round}: {connecting.Status}");
+            roundsEnd.Cancel();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connecting);
+            left!.Transport.Abort();
+            while (server.ConnectionCount > 0)
+            {
+                await NextIterationAsync(loop);
+            }
+        }
+
+        server.Close();
+        await UntilDesertedAsync(loop);
+        Assert.Equal(0, strangers);
 
         Socket Connect()
         {

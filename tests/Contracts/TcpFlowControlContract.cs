@@ -178,9 +178,10 @@ public abstract class TcpFlowControlContract(LoopKind kind) : StreamContract(kin
         {
             Assert.DoesNotContain("ConnectionLost", protocol.Callbacks);
             most = Math.Max(most, transport.UnsentBytes);
+            Assert.InRange(most, 0, Cap + 10_000);
         }
 
-        Assert.InRange(most, Cap + 1, Cap + 10_000);
+        Assert.True(most > Cap);
         Assert.Equal(CloseReason.WriteOverflow, transport.CloseReason);
         Assert.DoesNotContain("ConnectionLost", protocol.Callbacks);
         Assert.Equal(WriteStatus.Closed, transport.Write("x"u8));
