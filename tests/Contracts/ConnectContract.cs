@@ -94,6 +94,7 @@ public abstract class ConnectContract(LoopKind kind) : ServerSuite(kind)
     {
         IPEndPoint[] targets =
             [DeadEndPoint(), DeadEndPoint(IPAddress.IPv6Loopback), DeadEndPoint(IPAddress.Parse("127.0.0.3"))];
+        DescriptorCensus before = DescriptorCensus.Take();
 
         ConnectFailedException exception = await Assert.ThrowsAsync<ConnectFailedException>(
             () => ConnectToAsync(loop, targets));
@@ -102,6 +103,7 @@ public abstract class ConnectContract(LoopKind kind) : ServerSuite(kind)
         Assert.All(targets, target => Assert.Contains($"{target}: ", exception.Message, StringComparison.Ordinal));
         Assert.Same(exception.Failures[0].Error, exception.InnerException);
         Assert.Empty(Protocols);
+        await NothingLeftAsync(loop, before);
     });
 
     [Fact]
@@ -121,6 +123,7 @@ public abstract class ConnectContract(LoopKind kind) : ServerSuite(kind)
     public void Timeout_Passes_FailsWithTimedOut() => Run(async loop =>
     {
         IPEndPoint silent = await SilentEndPointAsync();
+        DescriptorCensus before = DescriptorCensus.Take();
         TimeSpan limit = TimeSpan.FromMilliseconds(50);
         TimeSpan started = loop.Time;
 
@@ -130,6 +133,7 @@ public abstract class ConnectContract(LoopKind kind) : ServerSuite(kind)
         Assert.True(loop.Time - started >= limit, "The time-out was early.");
         Assert.Equal(SocketError.TimedOut, Assert.Single(exception.Failures).Error.SocketErrorCode);
         Assert.Empty(Protocols);
+        await NothingLeftAsync(loop, before);
     });
 
     [Theory]
@@ -221,6 +225,7 @@ public abstract class ConnectContract(LoopKind kind) : ServerSuite(kind)
     public void Cancel_WhileThePeerIsSilent_ThrowsAtWhateverMoment() => Run(async loop =>
     {
         IPEndPoint silent = await SilentEndPointAsync();
+        DescriptorCensus before = DescriptorCensus.Take();
         for (int iterations = 0; iterations < 20; iterations++)
         {
             await CancelAfterAsync(
@@ -230,6 +235,7 @@ public abstract class ConnectContract(LoopKind kind) : ServerSuite(kind)
                 mayConnect: false);
         }
 
+        await NothingLeftAsync(loop, before);
         Assert.Empty(Protocols);
     });
 
@@ -238,6 +244,7 @@ public abstract class ConnectContract(LoopKind kind) : ServerSuite(kind)
     {
         Socket listener = NewListener();
         var target = (IPEndPoint)listener.LocalEndPoint!;
+        DescriptorCensus before = DescriptorCensus.Take();
         for (int iterations = 0; iterations < 20; iterations++)
         {
             await CancelAfterAsync(
@@ -251,6 +258,8 @@ public abstract class ConnectContract(LoopKind kind) : ServerSuite(kind)
                 token => loop.CreateConnectionAsync(MakeProtocol, "localhost", target.Port, cancellationToken: token),
                 mayConnect: true);
         }
+
+        await NothingLeftAsync(loop, before);
     });
 
     [Fact]
@@ -459,28 +468,6 @@ public abstract class ConnectContract(LoopKind kind) : ServerSuite(kind)
         Socket peer = await listener.AcceptAsync();
         Adopt(peer);
         return peer;
-    }
-
-    // A listener whose queue is full: the kernel drops what knocks, and it knocks again after a second at the earliest.
-    private async Task<IPEndPoint> SilentEndPointAsync()
-    {
-        Socket listener = NewListener(backlog: 0);
-        for (int i = 0; i < 4; i++)
-        {
-            Socket filler = NewSocket();
-            Task connecting = filler.ConnectAsync(listener.LocalEndPoint!);
-            _ = connecting.ContinueWith(
-                static failed => _ = failed.Exception,
-                CancellationToken.None,
-                TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
-                TaskScheduler.Default);
-            if (i == 0)
-            {
-                await connecting;
-            }
-        }
-
-        return (IPEndPoint)listener.LocalEndPoint!;
     }
 
     private async Task<(Transport Client, Transport Accepted)> ConnectToServerAsync(EventLoop loop, TcpOptions options)

@@ -253,6 +253,7 @@ public abstract class SeamContract(LoopKind kind) : ServerSuite(kind)
     [Fact]
     public void Release_DescriptorGivenToAnother_TheStrangerIsToldNothing() => Run(async loop =>
     {
+        IPEndPoint silent = await SilentEndPointAsync();
         IoBackend backend = loop.Host.Backend;
         for (int round = 0; round < 20; round++)
         {
@@ -260,30 +261,34 @@ public abstract class SeamContract(LoopKind kind) : ServerSuite(kind)
             (IoHandle second, Socket secondPeer) = await OpenPairAsync(loop);
             var stranger = new Owner(loop);
             IoHandle? newcomer = null;
-            var firstOwner = new Owner(loop) { OnData = _ => Replace(second) };
-            var secondOwner = new Owner(loop) { OnData = _ => Replace(first) };
-            firstOwner.Receive(first);
-            secondOwner.Receive(second);
+            ConnectOperation? connect = null;
+            new Owner(loop) { OnEnd = () => Replace(second) }.Receive(first);
+            new Owner(loop) { OnEnd = () => Replace(first) }.Receive(second);
             await SettleAsync(loop);
-            firstPeer.Send(s_hello);
-            secondPeer.Send(s_hello);
 
+            // Both are reset before anybody polls; whoever is told first has the other replaced.
+            Reset(firstPeer);
+            Reset(secondPeer);
             await UntilAsync(loop, () => newcomer is not null);
             await SettleAsync(loop);
 
             Assert.Empty(stranger.Told);
-            Assert.True(newcomer!.ReadSide is { IsArmed: true });
-            foreach (IoHandle handle in (IoHandle[])[first, second, newcomer])
+            Assert.True(connect!.IsArmed);
+            foreach (IoHandle handle in (IoHandle[])[first, second, newcomer!])
             {
                 backend.Release(handle, reset: true);
             }
 
-            // The lowest free number is given out, so the newcomer gets that of the released one.
-            void Replace(IoHandle released)
+            // The lowest free number is given out, so the newcomer gets that of the released one; an event that is not
+            // its own would tell it that it is connected.
+            void Replace(IoHandle other)
             {
-                backend.Release(released, reset: true);
-                newcomer ??= backend.Open(Listening(), out _)!;
-                stranger.Accept(newcomer);
+                if (newcomer is null)
+                {
+                    backend.Release(other, reset: true);
+                    newcomer = Connecting(loop);
+                    connect = stranger.Connect(newcomer, silent);
+                }
             }
         }
     });
@@ -634,6 +639,8 @@ public abstract class SeamContract(LoopKind kind) : ServerSuite(kind)
 
         public Action<byte[]>? OnData { get; set; }
 
+        public Action? OnEnd { get; init; }
+
         public Func<IoHandle, bool>? OnAcceptedHandle { get; set; }
 
         public long TriedCount { get; private set; }
@@ -686,7 +693,11 @@ public abstract class SeamContract(LoopKind kind) : ServerSuite(kind)
 
         bool IReceiver.OnBufferFilled(int count) => OnBytes("filled", OwnBuffer![..count]);
 
-        void IReceiver.OnReceiveEnded(SocketError error) => Tell($"receive {error}");
+        void IReceiver.OnReceiveEnded(SocketError error)
+        {
+            Tell($"receive {error}");
+            OnEnd?.Invoke();
+        }
 
         void ISender.OnSent(int count, SocketError error)
         {

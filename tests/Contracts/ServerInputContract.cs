@@ -194,6 +194,14 @@ public abstract class ServerInputContract(LoopKind kind) : ServerSuite(kind)
         before.RequireNoGrowth();
     }
 
+    /// <summary>As everywhere, and looks for descriptors that are left while the loop still lives.</summary>
+    private new void Run(Func<EventLoop, Task> scenario) => base.Run(async loop =>
+    {
+        DescriptorCensus before = DescriptorCensus.Take();
+        await scenario(loop);
+        await NothingLeftAsync(loop, before);
+    });
+
     private void RequireAllThrow<TException>(EventLoop loop)
         where TException : Exception
     {

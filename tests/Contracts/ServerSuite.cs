@@ -80,6 +80,34 @@ public abstract class ServerSuite(LoopKind kind) : LoopContract(kind)
         }
     }
 
+    /// <summary>
+    /// A listener whose queue is full: the kernel drops what knocks, and it knocks again after a second at the earliest.
+    /// </summary>
+    protected async Task<IPEndPoint> SilentEndPointAsync()
+    {
+        Socket listener = NewListener(backlog: 0);
+        for (int i = 0; i < 4; i++)
+        {
+            Socket filler = NewSocket();
+            Task connecting = filler.ConnectAsync(listener.LocalEndPoint!);
+            _ = connecting.ContinueWith(
+                static failed => _ = failed.Exception,
+                CancellationToken.None,
+                TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default);
+            if (i == 0)
+            {
+                await connecting;
+            }
+        }
+
+        return (IPEndPoint)listener.LocalEndPoint!;
+    }
+
+    /// <summary>Waits until the loop, which lives on, holds no more descriptors than before.</summary>
+    protected static Task NothingLeftAsync(EventLoop loop, DescriptorCensus before)
+        => UntilAsync(loop, () => DescriptorCensus.Take().GrowthSince(before).Length == 0);
+
     /// <summary>A port on which nobody listens, held by a socket that is bound and no more.</summary>
     protected IPEndPoint DeadEndPoint(IPAddress? address = null, int port = 0)
     {
