@@ -378,13 +378,13 @@ public abstract class TcpCloseContract(LoopKind kind) : StreamContract(kind)
                 {
                     using var all = new MemoryStream();
                     byte[] buffer = new byte[64 * 1024];
-                    while (peer.Receive(buffer) is var count and > 0)
+                    while (peer.Receive(buffer, SocketFlags.None, out _) is var count and > 0)
                     {
                         all.Write(buffer, 0, count);
                     }
 
                     received = all.ToArray();
-                    peer.Shutdown(SocketShutdown.Send);
+                    peer.Dispose();
                 });
                 reader.Start();
             },
