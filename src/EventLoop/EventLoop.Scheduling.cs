@@ -107,7 +107,19 @@ public sealed partial class EventLoop
 
         ArgumentNullException.ThrowIfNull(callback);
         VerifyAccess();
-        return ScheduleTimer(DeadlineAfter(delay), callback, state);
+        return ScheduleTimer(DeadlineAfter(delay), callback, state, ExecutionContext.Capture());
+    }
+
+    /// <summary>As <see cref="CallLater(TimeSpan, Action{object?}, object?)"/>, without flowing the execution context.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The delay is negative.</exception>
+    /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
+    public TimerHandle UnsafeCallLater(TimeSpan delay, Action<object?> callback, object? state)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(delay, TimeSpan.Zero);
+        ArgumentNullException.ThrowIfNull(callback);
+        VerifyAccess();
+        return ScheduleTimer(DeadlineAfter(delay), callback, state, context: null);
     }
 
     /// <summary>
@@ -130,7 +142,7 @@ public sealed partial class EventLoop
     {
         ArgumentNullException.ThrowIfNull(callback);
         VerifyAccess();
-        return ScheduleTimer(Math.Max(when.Ticks, Clock.Now), callback, state);
+        return ScheduleTimer(Math.Max(when.Ticks, Clock.Now), callback, state, ExecutionContext.Capture());
     }
 
     /// <summary>
@@ -220,9 +232,10 @@ public sealed partial class EventLoop
         }
     }
 
-    private TimerHandle ScheduleTimer(long deadline, Action<object?> callback, object? state)
+    private TimerHandle ScheduleTimer(
+        long deadline, Action<object?> callback, object? state, ExecutionContext? context)
     {
-        var timer = new TimerHandle(this, callback, state, ExecutionContext.Capture(), CaptureCreation());
+        var timer = new TimerHandle(this, callback, state, context, CaptureCreation());
         Timers.Schedule(timer, deadline);
         return timer;
     }

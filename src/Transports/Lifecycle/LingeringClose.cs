@@ -26,7 +26,7 @@ internal sealed class LingeringClose : IReceiver, ILoopResident
         _bytesLeft = options.DiscardLimit;
         _receive.Receiver = this;
         loop.Host.AddResident(this);
-        _limit = loop.CallLater(options.LingerTime, static self => ((LingeringClose)self!).End(), this);
+        _limit = loop.UnsafeCallLater(options.LingerTime, static self => ((LingeringClose)self!).End(), this);
         if (!receive.IsArmed)
         {
             loop.Host.Backend.Submit(receive);

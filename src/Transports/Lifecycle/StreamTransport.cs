@@ -751,9 +751,19 @@ internal sealed class StreamTransport : Transport, IReceiver, ISender, IHangUpWa
         {
             Do(_lifecycle.On(ConnectionEvent.Drained));
         }
-        else if (_lifecycle.IsClosing)
+        else
         {
-            _linger = _loop.CallLater(_options.LingerTime, s_lingerExpired, this);
+            BoundDrain();
+        }
+    }
+
+    // Once there is nothing to do but to get rid of what was written, a peer that does not take it is waited for no longer
+    // than this.
+    private void BoundDrain()
+    {
+        if (_lifecycle.Current is ConnectionLifecycle.State.Closing or ConnectionLifecycle.State.PeerEndedFinishing)
+        {
+            _linger ??= _loop.UnsafeCallLater(_options.LingerTime, s_lingerExpired, this);
         }
     }
 
@@ -785,6 +795,7 @@ internal sealed class StreamTransport : Transport, IReceiver, ISender, IHangUpWa
         }
         else
         {
+            BoundDrain();
             WatchHangUp();
         }
     }

@@ -69,7 +69,7 @@ internal sealed class ConnectAttempt : IConnector, ILoopResident
         }
 
         options.Tcp.Apply(_handle);
-        _limit = _loop.CallLater(time, static self => ((ConnectAttempt)self!).End(SocketError.TimedOut), this);
+        _limit = _loop.UnsafeCallLater(time, static self => ((ConnectAttempt)self!).End(SocketError.TimedOut), this);
         _cancellation = cancellationToken.UnsafeRegister(
             static (self, token) => ((ConnectAttempt)self!).CancelFromAnyThread(token), this);
         backend.Submit(new ConnectOperation(_handle, remote, this));
