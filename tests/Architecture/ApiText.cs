@@ -55,20 +55,21 @@ internal static class ApiText
             _ when typeof(Delegate).IsAssignableFrom(type) => "delegate",
             { IsValueType: true } => (IsReadOnly(type) ? "readonly " : "") + (type.IsByRefLike ? "ref " : "")
                                      + (IsRecord(type) ? "record struct" : "struct"),
-            _ => (type is { IsAbstract: true, IsSealed: true } ? "static " : type.IsAbstract ? "abstract " : type.IsSealed ? "sealed " : "")
-                 + (IsRecord(type) ? "record" : "class"),
+            { IsAbstract: true, IsSealed: true } => "static class",
+            _ => (type.IsAbstract ? "abstract " : type.IsSealed ? "sealed " : "") + (IsRecord(type) ? "record" : "class"),
         };
         IEnumerable<Type> inherited = type.IsEnum ? [] : type.GetInterfaces()
             .Except(type.BaseType?.GetInterfaces() ?? [])
-            .Where(i => i.IsPublic && !(IsRecord(type) && i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IEquatable<>)));
+            .Where(i => i.IsPublic && !(IsRecord(type) && i.Name == typeof(IEquatable<>).Name));
         string[] bases =
         [
-            .. type.BaseType is { } parent && parent != typeof(object) && parent != typeof(ValueType) && parent != typeof(Enum)
+            .. type is { IsValueType: false, BaseType: { } parent } && parent != typeof(object)
                 ? [Name(parent)]
                 : Array.Empty<string>(),
             .. inherited.Select(Name).Order(StringComparer.Ordinal),
         ];
-        return $"{kind} {type.Namespace}.{Name(type)}{(bases.Length > 0 ? " : " + string.Join(", ", bases) : "")}{Constraints(type.GetGenericArguments())}";
+        string inheritance = bases.Length > 0 ? " : " + string.Join(", ", bases) : "";
+        return $"{kind} {type.Namespace}.{Name(type)}{inheritance}{Constraints(type.GetGenericArguments())}";
     }
 
     private static IEnumerable<string> Members(Type type)
@@ -88,13 +89,14 @@ internal static class ApiText
             => $"{access}{constructor.DeclaringType!.Name.Split('`')[0]}({Parameters(constructor)})",
         MethodInfo method when IsWritten(method) && Access(method, out string access)
             => $"{access}{Modifiers(method)}{Annotated(method.ReturnParameter)} {method.Name}{Generics(method)}"
-               + $"({(method.IsDefined(typeof(ExtensionAttribute)) ? "this " : "")}{Parameters(method)}){Constraints(method.GetGenericArguments())}",
+               + $"({(method.IsDefined(typeof(ExtensionAttribute)) ? "this " : "")}{Parameters(method)})"
+               + Constraints(method.GetGenericArguments()),
         PropertyInfo property => Render(property),
         EventInfo { AddMethod: { } add } @event when Access(add, out string access)
             => $"{access}{Modifiers(add)}event {Name(@event.EventHandlerType!)} {@event.Name}",
         FieldInfo field when field.IsPublic || IsProtected(field)
-            => $"{(field.IsPublic ? "" : "protected ")}{(field.IsLiteral ? "const " : (field.IsStatic ? "static " : "") + (field.IsInitOnly ? "readonly " : ""))}"
-               + $"{Name(field.FieldType)} {field.Name}{(field.IsLiteral ? $" = {Literal(field.GetRawConstantValue())}" : "")}",
+            => $"{(field.IsPublic ? "" : "protected ")}{Modifiers(field)}{Name(field.FieldType)} {field.Name}"
+               + (field.IsLiteral ? $" = {Literal(field.GetRawConstantValue())}" : ""),
         _ => null,
     };
 
@@ -160,6 +162,9 @@ internal static class ApiText
         };
     }
 
+    private static string Modifiers(FieldInfo field)
+        => field.IsLiteral ? "const " : (field.IsStatic ? "static " : "") + (field.IsInitOnly ? "readonly " : "");
+
     private static string Generics(MethodInfo method)
         => method.IsGenericMethodDefinition ? $"<{string.Join(", ", method.GetGenericArguments().Select(Name))}>" : "";
 
@@ -168,7 +173,9 @@ internal static class ApiText
         {
             string[] constraints =
             [
-                .. argument.GenericParameterAttributes.HasFlag(GenericParameterAttributes.ReferenceTypeConstraint) ? ["class"] : Array.Empty<string>(),
+                .. argument.GenericParameterAttributes.HasFlag(GenericParameterAttributes.ReferenceTypeConstraint)
+                    ? ["class"]
+                    : Array.Empty<string>(),
                 .. argument.GetGenericParameterConstraints().Select(Name),
             ];
             return constraints.Length > 0 ? $" where {argument.Name} : {string.Join(", ", constraints)}" : "";

@@ -123,7 +123,8 @@ public sealed class AcceptErrorTests
         await UntilAsync(() => server.AcceptedCount == 1);
 
         Assert.Equal(100, server.ShedCount);
-        Assert.Contains("the last 64 descriptors of the process are kept free", Assert.Single(_log.Lines), StringComparison.Ordinal);
+        Assert.Contains(
+            "the last 64 descriptors of the process are kept free", Assert.Single(_log.Lines), StringComparison.Ordinal);
     });
 
     private void Run(Func<EventLoop, Task> scenario)
@@ -137,6 +138,7 @@ public sealed class AcceptErrorTests
     {
         while (!condition())
         {
+            Assert.True(EventLoop.Current.Time < TimeSpan.FromHours(1), "What was waited for has not come within an hour.");
             var next = new TaskCompletionSource();
             EventLoop.Current.CallLater(TimeSpan.FromMilliseconds(1), next.SetResult);
             await next.Task;

@@ -160,7 +160,8 @@ public sealed class HostNameTests
         string[] pieces =
         [
             "a", "localhost", ".", ".", ".", ":", "::", "0", "1", "127", "0177", "0x7f", "0x", "256", "ffff", "%", "%1", "%lo",
-            "/", "[", "]", "-", "_", "\0", " ", "\t", "\n", "\u00a0", "\u3002", "\uff11", "\ud800", "\u202e", "e\u0301", "+", "@",
+            "/", "[", "]", "-", "_", "\0", " ", "\t", "\n", "\u00a0", "\u3002", "\uff11", "\ud800",
+            "\u202e", "e\u0301", "+", "@",
         ];
         int count = random.Number(0, 8);
         string host = string.Concat(Enumerable.Range(0, count).Select(_ => random.ArrayElement(pieces)));

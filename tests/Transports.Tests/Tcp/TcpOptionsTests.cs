@@ -87,14 +87,18 @@ public sealed class TcpOptionsTests
         Assert.Equal(64L * 1024 * 1024, tcp.DiscardLimit);
         Assert.Equal(TimeSpan.FromSeconds(30), ConnectOptions.Default.Timeout);
         Assert.Null(ConnectOptions.Default.LocalEndPoint);
-        Assert.Equal(new TcpKeepAlive { Time = TimeSpan.FromSeconds(60), Interval = TimeSpan.FromSeconds(10), RetryCount = 6 }, new TcpKeepAlive());
+        Assert.Equal(TimeSpan.FromSeconds(60), new TcpKeepAlive().Time);
+        Assert.Equal(TimeSpan.FromSeconds(10), new TcpKeepAlive().Interval);
+        Assert.Equal(6, new TcpKeepAlive().RetryCount);
     }
 
     [Fact]
     public void ConnectFailedException_Message_SaysWhatCameOfEachAddress()
     {
-        var first = new ConnectFailure(new IPEndPoint(IPAddress.IPv6Loopback, 80), new SocketException((int)SocketError.ConnectionRefused));
-        var second = new ConnectFailure(new IPEndPoint(IPAddress.Loopback, 80), new SocketException((int)SocketError.TimedOut));
+        var first = new ConnectFailure(
+            new IPEndPoint(IPAddress.IPv6Loopback, 80), new SocketException((int)SocketError.ConnectionRefused));
+        var second = new ConnectFailure(
+            new IPEndPoint(IPAddress.Loopback, 80), new SocketException((int)SocketError.TimedOut));
 
         var several = new ConnectFailedException("name:80", [first, second]);
         var none = new ConnectFailedException("name:80", []);
