@@ -9,6 +9,23 @@ public abstract class TcpCloseContract(LoopKind kind) : StreamContract(kind)
     private static readonly TimeSpan s_short = TimeSpan.FromMilliseconds(200);
 
     [Fact]
+    public void WriteEof_AfterThePeersEndWithADeafPeer_TimesOut() => Run(async loop =>
+    {
+        var protocol = new TestProtocol { OnEof = p => true };
+        Socket peer = await ConnectNarrowPeerAsync(
+            loop, protocol, TcpOptions.Default with { LingerTime = TimeSpan.FromMilliseconds(200) });
+        peer.Shutdown(SocketShutdown.Send);
+        await protocol.Eof.Task;
+        protocol.Transport.Write(Pattern(3_000_000));
+        protocol.Transport.WriteEof();
+
+        Exception? reason = await protocol.Lost.Task;
+
+        Assert.IsType<ConnectionException>(reason);
+        Assert.Equal(CloseReason.Timeout, protocol.Transport.CloseReason);
+    });
+
+    [Fact]
     public void Close_BytesQueued_AllOfThemArrive() => Run(async loop =>
     {
         byte[] data = Pattern(3_000_000);
