@@ -288,6 +288,7 @@ public sealed partial class EventLoop
             _outerContext = SynchronizationContext.Current;
             s_current = loop;
             loop._baseContext = ExecutionContext.Capture();
+            loop._polledAt = loop.Clock.Now;
             SynchronizationContext.SetSynchronizationContext(loop.SynchronizationContext);
             try
             {

@@ -55,6 +55,7 @@ public sealed partial class EventLoop : IDisposable
     // Loop thread only.
     private readonly ReadyQueue _ready = new();
     private ExecutionContext? _baseContext;
+    private long _polledAt;
     private bool _closing;
     private bool _reportingWait;
 
@@ -167,7 +168,10 @@ public sealed partial class EventLoop : IDisposable
             return;
         }
 
-        Timers.TakeDue(Clock.Now);
+        // Due is what was due when I/O was last looked for. So what had arrived by a timer's deadline is always told before the
+        // timer fires, however long a callback took or the process was halted: an idle time-out never hits a peer who has
+        // sent in time.
+        Timers.TakeDue(_polledAt);
         for (int ran = 1; Timers.TryTakeNextDue(out TimerHandle? timer); ran++)
         {
             RunTimer(timer!);
@@ -210,7 +214,7 @@ public sealed partial class EventLoop : IDisposable
         }
         else if (until <= 0)
         {
-            _backend.Poll(0);
+            Poll(0);
         }
 
         Host.FlushWrites();
@@ -222,7 +226,7 @@ public sealed partial class EventLoop : IDisposable
         // Whoever posts looks at _asleep after it has queued; we look at the queue after we have set _asleep. One of the
         // two sees the other, so no wake-up is lost, and a loop that is awake costs its posters no system call.
         Interlocked.Exchange(ref _asleep, 1);
-        _backend.Poll(_posts.IsEmpty && !_stopRequested ? until : 0);
+        Poll(_posts.IsEmpty && !_stopRequested ? until : 0);
         Volatile.Write(ref _asleep, 0);
     }
 
@@ -232,13 +236,30 @@ public sealed partial class EventLoop : IDisposable
         long spinUntil = Math.Min(until, Clock.Now + _spinTicks);
         do
         {
-            if (_backend.Poll(0) > 0 || !_posts.IsEmpty || _stopRequested)
+            if (Poll(0) > 0 || !_posts.IsEmpty || _stopRequested)
             {
                 return true;
             }
         }
         while (Clock.Now < spinUntil);
         return false;
+    }
+
+    private int Poll(long until)
+    {
+        if (Timers.Count == 0)
+        {
+            return _backend.Poll(until);
+        }
+
+        _polledAt = Clock.Now;
+        int told = _backend.Poll(until);
+        if (told == 0 && until > _polledAt && Clock.Now >= until)
+        {
+            _polledAt = until; // it waited until then, and nothing had come
+        }
+
+        return told;
     }
 
     private void TakePosts()

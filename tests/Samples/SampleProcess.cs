@@ -13,6 +13,8 @@ internal sealed partial class SampleProcess : IDisposable
 {
     public const int Interrupt = 2;
     public const int Terminate = 15;
+    public const int Continue = 18;
+    public const int Halt = 19;
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
@@ -25,6 +27,9 @@ internal sealed partial class SampleProcess : IDisposable
     public Process Process { get; }
 
     public int Port { get; private set; }
+
+    /// <summary>The server's own process, which a tool may stand in front of.</summary>
+    public int ServerId { get; private set; }
 
     public IPEndPoint EndPoint => new(IPAddress.Loopback, Port);
 
@@ -50,13 +55,17 @@ internal sealed partial class SampleProcess : IDisposable
         }
     }
 
-    private static string Program => typeof(SampleProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+    public static string Program => typeof(SampleProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
         .Single(attribute => attribute.Key == "EchoProgram").Value!;
 
     /// <summary>Starts the program with lines collected; does not wait for anything.</summary>
-    public static SampleProcess Start(string arguments, string? backend = null)
+    /// <param name="arguments">The program's own.</param>
+    /// <param name="backend">The environment's choice of a backend.</param>
+    /// <param name="tool">A program that runs it, with arguments; null for none.</param>
+    public static SampleProcess Start(string arguments, string? backend = null, string? tool = null)
     {
-        var start = new ProcessStartInfo("dotnet", $"\"{Program}\" {arguments}")
+        string[] command = [.. (tool ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries), "dotnet"];
+        var start = new ProcessStartInfo(command[0], $"{string.Join(' ', command[1..])} \"{Program}\" {arguments}")
         {
             UseShellExecute = false,
             RedirectStandardInput = true,
@@ -75,9 +84,9 @@ internal sealed partial class SampleProcess : IDisposable
     }
 
     /// <summary>Starts the server on a port of the system's choice, and waits until it listens.</summary>
-    public static async Task<SampleProcess> ServeAsync(string arguments, string? backend = null)
+    public static async Task<SampleProcess> ServeAsync(string arguments, string? backend = null, string? tool = null)
     {
-        SampleProcess sample = Start($"--port 0 {arguments}", backend);
+        SampleProcess sample = Start($"--port 0 {arguments}", backend, tool);
         await Task.WhenAny(sample._listening.Task, sample.Process.WaitForExitAsync()).WaitAsync(s_patience);
         Assert.True(sample._listening.Task.IsCompleted, $"The server ended: {sample.Output}{sample.Errors}");
         return sample;
@@ -92,7 +101,7 @@ internal sealed partial class SampleProcess : IDisposable
         return (exitCode, sample.Output, sample.Errors);
     }
 
-    public void Signal(int signal) => Assert.Equal(0, Kill(Process.Id, signal));
+    public void Signal(int signal) => Assert.Equal(0, Kill(ServerId, signal));
 
     public async Task<int> WaitForExitAsync()
     {
@@ -102,7 +111,7 @@ internal sealed partial class SampleProcess : IDisposable
 
     /// <summary>How many descriptors the process has open.</summary>
     public int CountDescriptors()
-        => Directory.EnumerateFileSystemEntries(string.Create(CultureInfo.InvariantCulture, $"/proc/{Process.Id}/fd")).Count();
+        => Directory.EnumerateFileSystemEntries(string.Create(CultureInfo.InvariantCulture, $"/proc/{ServerId}/fd")).Count();
 
     /// <summary>
     /// Sets the limit of descriptors that is in force from outside, as prlimit(1) does; null lifts it as far as can be. The
@@ -112,16 +121,16 @@ internal sealed partial class SampleProcess : IDisposable
     {
         const int Descriptors = 7;
         long* both = stackalloc long[2];
-        Assert.Equal(0, ExchangeLimit(Process.Id, Descriptors, null, both));
+        Assert.Equal(0, ExchangeLimit(ServerId, Descriptors, null, both));
         both[0] = limit ?? both[1];
-        Assert.Equal(0, ExchangeLimit(Process.Id, Descriptors, both, null));
+        Assert.Equal(0, ExchangeLimit(ServerId, Descriptors, both, null));
     }
 
     public void Dispose()
     {
         if (!Process.HasExited)
         {
-            Process.Kill();
+            Process.Kill(entireProcessTree: true);
         }
 
         Process.Dispose();
@@ -133,7 +142,7 @@ internal sealed partial class SampleProcess : IDisposable
     [LibraryImport("libc", EntryPoint = "prlimit")]
     private static unsafe partial int ExchangeLimit(int pid, int resource, long* limits, long* old);
 
-    [GeneratedRegex(@"^listening on tcp://127\.0\.0\.1:(\d+) with \w+, pid \d+$", RegexOptions.NonBacktracking)]
+    [GeneratedRegex(@"^listening on tcp://127\.0\.0\.1:(\d+) with \w+, pid (\d+)$", RegexOptions.NonBacktracking)]
     private static partial Regex Listening();
 
     private void OnOutput(string? line)
@@ -151,6 +160,7 @@ internal sealed partial class SampleProcess : IDisposable
         if (Listening().Match(line) is { Success: true } match)
         {
             Port = int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
+            ServerId = int.Parse(match.Groups[2].ValueSpan, CultureInfo.InvariantCulture);
             _listening.TrySetResult();
         }
     }

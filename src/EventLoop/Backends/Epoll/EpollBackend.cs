@@ -44,6 +44,9 @@ internal sealed unsafe class EpollBackend : IoBackend
     /// <summary>What epoll reports for the wake-up descriptor; no slot has this number.</summary>
     private const ulong WakeToken = ulong.MaxValue;
 
+    /// <summary>Of a wait that a signal has ended.</summary>
+    private const int Interrupted = -1;
+
     /// <summary>The longest single wait. Deadlines further off take several.</summary>
     private const long MaxWaitTicks = TimeSpan.TicksPerDay;
 
@@ -219,7 +222,20 @@ internal sealed unsafe class EpollBackend : IoBackend
     private static BackendUnavailableException Unavailable(string call)
         => new("epoll", $"{call} failed: {Marshal.GetPInvokeErrorMessage(Errno.Last)}.");
 
+    // A signal may have come with a long halt behind it, after which both data and deadlines are due: looking again, for as
+    // long as is left, has the data told first, so that nobody is timed out who has sent in time.
     private int Wait(long untilTicks)
+    {
+        int count;
+        do
+        {
+            count = TryWait(untilTicks);
+        }
+        while (count == Interrupted);
+        return count;
+    }
+
+    private int TryWait(long untilTicks)
     {
         long ticks = untilTicks <= 0 ? 0 : Math.Clamp(untilTicks - Clock.Now, 0, MaxWaitTicks);
         fixed (byte* events = _events)
@@ -256,7 +272,7 @@ internal sealed unsafe class EpollBackend : IoBackend
 
     private static int CheckWait(int errno)
         => errno == Errno.Interrupted
-            ? 0
+            ? Interrupted
             : throw new SocketException((int)Errno.ToSocketError(errno), $"Waiting for events failed (errno {errno}).");
 
     private int Dispatch(EpollEvents events, long token)
