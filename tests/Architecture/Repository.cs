@@ -1,11 +1,12 @@
-using System.Runtime.CompilerServices;
-
 namespace Toolkit.Tests.Architecture;
 
-/// <summary>Where the sources are, by the place of this file.</summary>
+/// <summary>
+/// Where the sources are, found upwards from the built tests: a build on a server maps source paths away, so the place the
+/// compiler recorded for this file need not exist.
+/// </summary>
 internal static class Repository
 {
-    public static readonly string Root = Path.GetFullPath(Path.Combine(Here(), "..", ".."));
+    public static readonly string Root = Find();
 
     public static string Tests { get; } = Path.Combine(Root, "tests", "Architecture");
 
@@ -21,5 +22,15 @@ internal static class Repository
     private static bool IsBelow(string path, string folder)
         => Relative(path).Split('/').Contains(folder, StringComparer.Ordinal);
 
-    private static string Here([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
+    private static string Find()
+    {
+        DirectoryInfo? folder = new(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Toolkit.sln")))
+        {
+            folder = folder.Parent;
+        }
+
+        return folder?.FullName
+            ?? throw new InvalidOperationException($"No Toolkit.sln above {AppContext.BaseDirectory}: run the tests from the repository.");
+    }
 }
