@@ -224,7 +224,36 @@ public abstract class IoBackend : IDisposable
         operation.NotifySent(count);
     }
 
-    /// <summary>Tells of received bytes that the backend lends.</summary>
+    /// <summary>Tells of bytes that the backend has taken and holds, in the way in which the owner wants them.</summary>
+    /// <returns>
+    /// How many were told. When they are fewer, the operation is not armed any more, and the rest comes first after its
+    /// next submission.
+    /// </returns>
+    protected static int DeliverTaken(ReceiveOperation operation, ReadOnlySpan<byte> data)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        int told = 0;
+        while (told < data.Length && IsListening(operation))
+        {
+            if (!operation.Receiver.ProvidesBuffer)
+            {
+                Deliver(operation, data[told..]);
+                return data.Length;
+            }
+
+            if (TryGetBuffer(operation, out Memory<byte> buffer))
+            {
+                int count = Math.Min(buffer.Length, data.Length - told);
+                data.Slice(told, count).CopyTo(buffer.Span);
+                told += count;
+                DeliverFilled(operation, count);
+            }
+        }
+
+        return told;
+    }
+
+    /// <summary>Tells of received bytes that the backend lends, to an owner that provides no buffer.</summary>
     /// <returns>Whether the operation is still armed.</returns>
     protected static bool Deliver(ReceiveOperation operation, ReadOnlySpan<byte> data)
     {

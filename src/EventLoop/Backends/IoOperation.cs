@@ -48,7 +48,10 @@ public abstract class IoOperation
 /// <summary>What the owner of a <see cref="ReceiveOperation"/> is told.</summary>
 public interface IReceiver
 {
-    /// <summary>Whether data is to be received into <see cref="GetBuffer"/>; asked before each receive.</summary>
+    /// <summary>
+    /// Whether data is to be received into <see cref="GetBuffer"/>; asked before each receive. While it is true,
+    /// <see cref="OnReceived"/> is not called.
+    /// </summary>
     bool ProvidesBuffer { get; }
 
     /// <summary>

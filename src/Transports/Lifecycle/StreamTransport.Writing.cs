@@ -1,0 +1,286 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using Toolkit.Backends;
+using ConnectionEvent = Toolkit.Transports.ConnectionLifecycle.Event;
+
+namespace Toolkit.Transports;
+
+/// <summary>The sending side.</summary>
+internal sealed partial class StreamTransport : ISender, IFlushable
+{
+    private static readonly Action<object?> s_tellResumed = static self => ((StreamTransport)self!).ResumeIfLow();
+
+    // Loop thread only.
+    private OutputBuffer _output;
+    private SendOperation? _send;
+    private WriteLimits _limits;
+    private long _bytesSent;
+    private SocketError _sendFault;
+    private bool _writingPaused;
+    private bool _isDirty; // the loop will flush
+
+    public override long BytesSent => _bytesSent;
+
+    public override long UnsentBytes => _output.Length;
+
+    public override bool CanWriteEof => true;
+
+    public override WriteLimits WriteLimits
+    {
+        get => _limits;
+        set
+        {
+            VerifyAccess();
+            _limits = value;
+            if (_lifecycle.IsClosing)
+            {
+                return;
+            }
+
+            PauseIfHigh();
+            if (_writingPaused && _output.Length <= value.Low)
+            {
+                _loop.UnsafeCallSoon(s_tellResumed, this);
+            }
+        }
+    }
+
+    private bool IsSending => _send is { IsArmed: true };
+
+    public override WriteStatus Write(ReadOnlySpan<byte> data)
+    {
+        if (BeginWrite(data.Length) is { } refused)
+        {
+            return refused;
+        }
+
+        if (data.Length >= OutputBuffer.SmallSegment && _output.IsEmpty)
+        {
+            data = data[TrySend(data)..];
+            if (_sendFault != SocketError.Success)
+            {
+                return WriteStatus.Closed;
+            }
+        }
+
+        _output.Append(data);
+        return EndWrite();
+    }
+
+    public override WriteStatus WriteVectored(ReadOnlySpan<ReadOnlyMemory<byte>> buffers)
+    {
+        long length = 0;
+        foreach (ReadOnlyMemory<byte> buffer in buffers)
+        {
+            length += buffer.Length;
+        }
+
+        if (BeginWrite(length) is { } refused)
+        {
+            return refused;
+        }
+
+        long sent = 0;
+        if (length >= OutputBuffer.SmallSegment && _output.IsEmpty)
+        {
+            sent = _handle.Backend.TrySend(_handle, buffers, out SocketError error);
+            _bytesSent += sent;
+            NoteSendFault(error);
+            if (_sendFault != SocketError.Success)
+            {
+                return WriteStatus.Closed;
+            }
+        }
+
+        foreach (ReadOnlyMemory<byte> buffer in buffers)
+        {
+            int skipped = (int)Math.Min(sent, buffer.Length);
+            sent -= skipped;
+            _output.Append(buffer.Span[skipped..]);
+        }
+
+        return EndWrite();
+    }
+
+    public override void WriteEof()
+    {
+        VerifyAccess();
+        if (_sendFault == SocketError.Success)
+        {
+            Do(_lifecycle.On(ConnectionEvent.WriteEof));
+        }
+    }
+
+    void IFlushable.Flush()
+    {
+        _isDirty = false;
+        if (!IsSending && !_lifecycle.IsOver)
+        {
+            Flush();
+        }
+    }
+
+    void ISender.OnSent(int count, SocketError error)
+    {
+        if (_lifecycle.IsOver)
+        {
+            _output.Clear(); // the buffer was the operation's until now
+            return;
+        }
+
+        if (error != SocketError.Success)
+        {
+            NoteSendFault(error);
+            return;
+        }
+
+        _bytesSent += count;
+        _output.Consume(count);
+        _linger?.Reschedule(_options.LingerTime);
+        Flush();
+        ResumeIfLow();
+    }
+
+    // Null when the bytes may be taken.
+    private WriteStatus? BeginWrite(long length)
+    {
+        VerifyAccess();
+        if (!_lifecycle.CanWrite)
+        {
+            return _lifecycle.IsClosing
+                ? WriteStatus.Closed
+                : throw new InvalidOperationException("Nothing can be written after WriteEof, which ended the sending side.");
+        }
+
+        if (_sendFault != SocketError.Success)
+        {
+            return WriteStatus.Closed;
+        }
+
+        if (_output.Length > _limits.HardCap)
+        {
+            Abort(CloseReason.WriteOverflow, new ConnectionException(
+                CloseReason.WriteOverflow,
+                $"The protocol went on writing with {_output.Length} bytes unsent, over the hard cap of {_limits.HardCap}. "
+                + "Stop writing when PauseWriting is called."));
+            return WriteStatus.Closed;
+        }
+
+        return length == 0 ? AcceptedStatus() : null;
+    }
+
+    private WriteStatus EndWrite()
+    {
+        PauseIfHigh();
+        if (!_isDirty && !IsSending && !_output.IsEmpty)
+        {
+            _isDirty = true;
+            _loop.Host.FlushSoon(this);
+        }
+
+        return AcceptedStatus();
+    }
+
+    private WriteStatus AcceptedStatus()
+    {
+        // A Close within PauseWriting still sends what was just taken; an abort drops it.
+        if (_lifecycle.IsOver || _sendFault != SocketError.Success)
+        {
+            return WriteStatus.Closed;
+        }
+
+        return _writingPaused ? WriteStatus.AcceptedOverHighWater : WriteStatus.Accepted;
+    }
+
+    // The one place that calls user code from a call of the user's.
+    private void PauseIfHigh()
+    {
+        if (_writingPaused || _output.Length <= _limits.High)
+        {
+            return;
+        }
+
+        // The mark is about what the operating system would not take, so it is asked first.
+        if (!IsSending)
+        {
+            Flush();
+            if (_output.Length <= _limits.High || !_lifecycle.CanWrite)
+            {
+                return;
+            }
+        }
+
+        _writingPaused = true;
+        Tell(static protocol => protocol.PauseWriting(), nameof(StreamProtocol.PauseWriting));
+    }
+
+    private void ResumeIfLow()
+    {
+        if (!_writingPaused || _lifecycle.IsClosing || _sendFault != SocketError.Success || _output.Length > _limits.Low)
+        {
+            return;
+        }
+
+        _writingPaused = false;
+        Tell(static protocol => protocol.ResumeWriting(), nameof(StreamProtocol.ResumeWriting));
+    }
+
+    private int TrySend(ReadOnlySpan<byte> data)
+    {
+        int sent = _handle.Backend.TrySend(_handle, data, out SocketError error);
+        _bytesSent += sent;
+        NoteSendFault(error);
+        return sent;
+    }
+
+    // Sends until all has left or the operating system takes no more. Calls no user code.
+    private void Flush()
+    {
+        Debug.Assert(!IsSending, "Bytes would overtake each other.");
+        while (!_output.IsEmpty)
+        {
+            int sent = _handle.Backend.TrySend(_handle, _output.First.Span, out SocketError error);
+            if (sent > 0)
+            {
+                _bytesSent += sent;
+                _output.Consume(sent);
+            }
+
+            if (error == SocketError.WouldBlock)
+            {
+                _send ??= new SendOperation(_handle, this);
+                _send.Data = _output.First;
+                _handle.Backend.Submit(_send);
+                return;
+            }
+
+            if (error != SocketError.Success)
+            {
+                NoteSendFault(error);
+                return;
+            }
+        }
+
+        if (_lifecycle.AwaitsDrain)
+        {
+            Do(_lifecycle.On(ConnectionEvent.Drained));
+        }
+    }
+
+    // What the peer sent before it left is still to be read: when a receive is armed, it delivers that and then ends, and
+    // the fault is told then.
+    private void NoteSendFault(SocketError error)
+    {
+        if (error is SocketError.Success or SocketError.WouldBlock || _lifecycle.IsOver)
+        {
+            return;
+        }
+
+        _sendFault = error;
+        _output.Clear();
+        if (!ConnectionFault.MeansPeerIsGone(error) || _receive.State is not (IoOperationState.Armed or IoOperationState.Delivering))
+        {
+            Fail(error);
+        }
+    }
+}
