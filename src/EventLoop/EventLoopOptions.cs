@@ -14,6 +14,9 @@ public enum LoopKind
     /// <summary>Linux's epoll, by direct system calls.</summary>
     Epoll,
 
+    /// <summary>Linux's io_uring, by direct system calls. It takes Linux 6.1.</summary>
+    Uring,
+
     /// <summary>.NET's own sockets, on every system that .NET runs on.</summary>
     Portable,
 }

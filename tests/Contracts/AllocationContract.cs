@@ -89,3 +89,5 @@ public abstract class AllocationContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollAllocationTests() : AllocationContract(LoopKind.Epoll);
 
 public sealed class PortableAllocationTests() : AllocationContract(LoopKind.Portable);
+
+public sealed class UringAllocationTests() : AllocationContract(LoopKind.Uring);

@@ -280,3 +280,5 @@ public abstract class BufferedProtocolContract(LoopKind kind) : StreamContract(k
 public sealed class EpollBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Epoll);
 
 public sealed class PortableBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Portable);
+
+public sealed class UringBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Uring);

@@ -530,3 +530,5 @@ public abstract class ConnectContract(LoopKind kind) : ServerSuite(kind)
 public sealed class EpollConnectTests() : ConnectContract(LoopKind.Epoll);
 
 public sealed class PortableConnectTests() : ConnectContract(LoopKind.Portable);
+
+public sealed class UringConnectTests() : ConnectContract(LoopKind.Uring);

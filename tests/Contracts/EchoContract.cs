@@ -26,3 +26,5 @@ public abstract class EchoContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollEchoTests() : EchoContract(LoopKind.Epoll);
 
 public sealed class PortableEchoTests() : EchoContract(LoopKind.Portable);
+
+public sealed class UringEchoTests() : EchoContract(LoopKind.Uring);

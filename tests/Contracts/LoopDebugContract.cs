@@ -494,3 +494,5 @@ public abstract class LoopDebugContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollLoopDebugTests() : LoopDebugContract(LoopKind.Epoll);
 
 public sealed class PortableLoopDebugTests() : LoopDebugContract(LoopKind.Portable);
+
+public sealed class UringLoopDebugTests() : LoopDebugContract(LoopKind.Uring);

@@ -611,3 +611,5 @@ public abstract class LoopFacesContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollLoopFacesTests() : LoopFacesContract(LoopKind.Epoll);
 
 public sealed class PortableLoopFacesTests() : LoopFacesContract(LoopKind.Portable);
+
+public sealed class UringLoopFacesTests() : LoopFacesContract(LoopKind.Uring);

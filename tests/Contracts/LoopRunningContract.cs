@@ -672,3 +672,5 @@ public abstract class LoopRunningContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollLoopRunningTests() : LoopRunningContract(LoopKind.Epoll);
 
 public sealed class PortableLoopRunningTests() : LoopRunningContract(LoopKind.Portable);
+
+public sealed class UringLoopRunningTests() : LoopRunningContract(LoopKind.Uring);

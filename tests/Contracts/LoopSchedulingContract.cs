@@ -626,3 +626,5 @@ public abstract class LoopSchedulingContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Epoll);
 
 public sealed class PortableLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Portable);
+
+public sealed class UringLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Uring);

@@ -509,3 +509,5 @@ public abstract class LoopThreadsContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollLoopThreadsTests() : LoopThreadsContract(LoopKind.Epoll);
 
 public sealed class PortableLoopThreadsTests() : LoopThreadsContract(LoopKind.Portable);
+
+public sealed class UringLoopThreadsTests() : LoopThreadsContract(LoopKind.Uring);

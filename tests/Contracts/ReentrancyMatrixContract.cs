@@ -331,3 +331,5 @@ public abstract class ReentrancyMatrixContract(LoopKind kind) : StreamContract(k
 public sealed class EpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll);
 
 public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);
+
+public sealed class UringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring);

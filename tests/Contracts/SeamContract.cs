@@ -741,3 +741,5 @@ public abstract class SeamContract(LoopKind kind) : ServerSuite(kind)
 public sealed class EpollSeamTests() : SeamContract(LoopKind.Epoll);
 
 public sealed class PortableSeamTests() : SeamContract(LoopKind.Portable);
+
+public sealed class UringSeamTests() : SeamContract(LoopKind.Uring);

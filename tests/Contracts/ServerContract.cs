@@ -696,3 +696,5 @@ public abstract class ServerContract(LoopKind kind) : ServerSuite(kind)
 public sealed class EpollServerTests() : ServerContract(LoopKind.Epoll);
 
 public sealed class PortableServerTests() : ServerContract(LoopKind.Portable);
+
+public sealed class UringServerTests() : ServerContract(LoopKind.Uring);

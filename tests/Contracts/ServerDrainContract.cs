@@ -344,3 +344,5 @@ public abstract class ServerDrainContract(LoopKind kind) : ServerSuite(kind)
 public sealed class EpollServerDrainTests() : ServerDrainContract(LoopKind.Epoll);
 
 public sealed class PortableServerDrainTests() : ServerDrainContract(LoopKind.Portable);
+
+public sealed class UringServerDrainTests() : ServerDrainContract(LoopKind.Uring);

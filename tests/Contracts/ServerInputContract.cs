@@ -228,3 +228,5 @@ public abstract class ServerInputContract(LoopKind kind) : ServerSuite(kind)
 public sealed class EpollServerInputTests() : ServerInputContract(LoopKind.Epoll);
 
 public sealed class PortableServerInputTests() : ServerInputContract(LoopKind.Portable);
+
+public sealed class UringServerInputTests() : ServerInputContract(LoopKind.Uring);

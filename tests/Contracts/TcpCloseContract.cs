@@ -563,3 +563,5 @@ public abstract class TcpCloseContract(LoopKind kind) : StreamContract(kind)
 public sealed class EpollTcpCloseTests() : TcpCloseContract(LoopKind.Epoll);
 
 public sealed class PortableTcpCloseTests() : TcpCloseContract(LoopKind.Portable);
+
+public sealed class UringTcpCloseTests() : TcpCloseContract(LoopKind.Uring);

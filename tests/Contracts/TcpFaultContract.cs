@@ -621,3 +621,5 @@ public abstract partial class TcpFaultContract(LoopKind kind) : StreamContract(k
 public sealed class EpollTcpFaultTests() : TcpFaultContract(LoopKind.Epoll);
 
 public sealed class PortableTcpFaultTests() : TcpFaultContract(LoopKind.Portable);
+
+public sealed class UringTcpFaultTests() : TcpFaultContract(LoopKind.Uring);

@@ -528,3 +528,5 @@ public abstract class TcpFlowControlContract(LoopKind kind) : StreamContract(kin
 public sealed class EpollTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Epoll);
 
 public sealed class PortableTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Portable);
+
+public sealed class UringTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Uring);

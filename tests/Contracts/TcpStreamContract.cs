@@ -696,3 +696,5 @@ public abstract class TcpStreamContract(LoopKind kind) : StreamContract(kind)
 public sealed class EpollTcpStreamTests() : TcpStreamContract(LoopKind.Epoll);
 
 public sealed class PortableTcpStreamTests() : TcpStreamContract(LoopKind.Portable);
+
+public sealed class UringTcpStreamTests() : TcpStreamContract(LoopKind.Uring);
