@@ -39,6 +39,9 @@ public sealed class EventLoopOptions
     /// <summary>Makes the backend, instead of <see cref="Kind"/>: for backends of your own. The loop disposes it.</summary>
     public Func<IoBackend>? BackendFactory { get; set; }
 
+    /// <summary>What a loop of <see cref="LoopKind.Uring"/> shares with the kernel; the other kinds have no use for it.</summary>
+    public UringOptions Uring { get; set; } = UringOptions.Default;
+
     /// <summary>
     /// Where the loop, its transports and its servers log. Without it warnings and errors go to standard error, so that
     /// nothing is lost in silence.
@@ -74,6 +77,8 @@ public sealed class EventLoopOptions
             throw new ArgumentOutOfRangeException(nameof(Kind), Kind, "There is no such kind of loop.");
         }
 
+        ArgumentNullException.ThrowIfNull(Uring);
+        Uring.Validate();
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(SlowCallbackDuration, TimeSpan.Zero, nameof(SlowCallbackDuration));
         ArgumentOutOfRangeException.ThrowIfLessThan(SpinDuration, TimeSpan.Zero, nameof(SpinDuration));
         ArgumentOutOfRangeException.ThrowIfLessThan(ShutdownTimeout, TimeSpan.Zero, nameof(ShutdownTimeout));

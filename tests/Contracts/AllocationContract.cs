@@ -5,7 +5,7 @@ using System.Net.Sockets;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>What a message costs in memory: nothing, in the long run.</summary>
-public abstract class AllocationContract(LoopKind kind) : LoopContract(kind)
+public abstract class AllocationContract(LoopUnderTest subject) : LoopContract(subject)
 {
     private const int MessageSize = 64;
     private const int Connections = 8;

@@ -18,7 +18,7 @@ internal static class BackendCatalog
         return kind switch
         {
             LoopKind.Epoll => CreateEpoll(),
-            LoopKind.Uring => CreateUring(),
+            LoopKind.Uring => CreateUring(options.Uring),
             LoopKind.Portable => new PortableBackend(),
             _ => OperatingSystem.IsLinux() ? new EpollBackend() : new PortableBackend(),
         };
@@ -29,9 +29,9 @@ internal static class BackendCatalog
             ? new EpollBackend()
             : throw new BackendUnavailableException("epoll", "epoll is Linux's own. Use portable, or auto.");
 
-    private static UringBackend CreateUring()
+    private static UringBackend CreateUring(UringOptions options)
         => OperatingSystem.IsLinux()
-            ? new UringBackend()
+            ? new UringBackend(options)
             : throw new BackendUnavailableException("uring", "io_uring is Linux's own. Use portable, or auto.");
 
     private static LoopKind FromEnvironment()

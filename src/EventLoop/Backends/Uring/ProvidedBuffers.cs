@@ -39,12 +39,11 @@ internal sealed unsafe class ProvidedBuffers : IDisposable
     private ushort _tail;
     private int _available;
 
-    /// <param name="incremental">Whether the kernel may take a buffer piece by piece.</param>
-    public ProvidedBuffers(bool incremental)
+    public ProvidedBuffers(UringOptions options)
     {
-        _incremental = incremental;
-        _buffers = new Buffer[incremental ? IncrementalCount : WholeCount];
-        _size = incremental ? IncrementalSize : WholeSize;
+        _incremental = !options.WholeBuffers;
+        _buffers = new Buffer[options.Buffers ?? (_incremental ? IncrementalCount : WholeCount)];
+        _size = options.BufferSize ?? (_incremental ? IncrementalSize : WholeSize);
 
         // Outside of the collected heap: the kernel writes here whenever data arrives.
         nuint page = (nuint)Environment.SystemPageSize;
@@ -55,13 +54,6 @@ internal sealed unsafe class ProvidedBuffers : IDisposable
 
     /// <summary>Whether few buffers are left: what is held for later is copied then.</summary>
     public bool AreScarce => _available <= _buffers.Length / 4;
-
-    /// <summary>Whether the kernel takes this kind of buffers.</summary>
-    public static bool IsSupported(Ring ring, bool incremental)
-    {
-        using var buffers = new ProvidedBuffers(incremental);
-        return buffers.TryRegister(ring) == 0;
-    }
 
     /// <summary>Gives the buffers to a new ring; of the former one nothing is in flight any more.</summary>
     /// <returns>0, or an error number.</returns>

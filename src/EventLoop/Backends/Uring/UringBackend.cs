@@ -45,9 +45,6 @@ namespace Toolkit.Backends.Uring;
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class UringBackend : IoBackend
 {
-    private const int Submissions = 256;
-    private const int Completions = 4096;
-
     /// <summary>A multishot accept is armed only with so many descriptors to spare: more than any backlog that is usual.</summary>
     private const int PlentifulDescriptors = 8192;
 
@@ -64,6 +61,7 @@ internal sealed unsafe class UringBackend : IoBackend
     private const byte CancelWork = 0x81;
 
     // Set once.
+    private readonly UringOptions _options;
     private readonly SafeFileHandle _wake;
     private readonly int _wakeFd;
     private readonly ProvidedBuffers _buffers;
@@ -80,28 +78,22 @@ internal sealed unsafe class UringBackend : IoBackend
     private long _polls;
     private bool _isBroken;
 
-    /// <param name="incremental">False has buffers used as kernels before 6.12 do; for tests.</param>
-    public UringBackend(bool incremental = true)
+    public UringBackend(UringOptions options)
     {
-        using (var probe = new Ring(Submissions, Completions))
-        {
-            incremental = incremental && ProvidedBuffers.IsSupported(probe, incremental: true);
-            if (!incremental && !ProvidedBuffers.IsSupported(probe, incremental: false))
-            {
-                throw new BackendUnavailableException("uring", "the kernel takes no ring of buffers.");
-            }
-        }
+        _options = options;
+        _buffers = ProbeBuffers(options);
 
         // Blocking, as the kernel waits with it; a non-blocking one would be answered with "would block".
         int wake = Libc.EventFd(0, Libc.EventFdCloseOnExec);
         if (wake < 0)
         {
-            throw new BackendUnavailableException("uring", $"eventfd failed (errno {Errno.Last}).");
+            int errno = Errno.Last;
+            _buffers.Dispose();
+            throw new BackendUnavailableException("uring", $"eventfd failed (errno {errno}).");
         }
 
         _wake = new SafeFileHandle(wake, ownsHandle: true);
         _wakeFd = wake;
-        _buffers = new ProvidedBuffers(incremental);
         _wakeCount = (ulong*)NativeMemory.AllocZeroed(sizeof(ulong));
     }
 
@@ -111,7 +103,7 @@ internal sealed unsafe class UringBackend : IoBackend
 
     public override void Attach()
     {
-        var ring = new Ring(Submissions, Completions);
+        var ring = new Ring(_options.Submissions, _options.Completions);
         int errno = _buffers.TryRegister(ring);
         if (errno != 0)
         {
@@ -300,6 +292,23 @@ internal sealed unsafe class UringBackend : IoBackend
             _buffers.Dispose();
             NativeMemory.Free(_wakeCount);
         }
+    }
+
+    // Makes a ring to see whether the kernel gives one, and takes buffers.
+    private static ProvidedBuffers ProbeBuffers(UringOptions options)
+    {
+        using var probe = new Ring(options.Submissions, options.Completions);
+        var buffers = new ProvidedBuffers(options);
+        int errno = buffers.TryRegister(probe);
+        if (errno == 0)
+        {
+            return buffers;
+        }
+
+        buffers.Dispose();
+        return errno == Errno.Invalid && !options.WholeBuffers
+            ? ProbeBuffers(options with { WholeBuffers = true })
+            : throw new BackendUnavailableException("uring", $"the kernel takes no buffers (errno {errno}).");
     }
 
     private static int FdOf(IoHandle handle)
