@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Extensions.Logging;
 
 namespace Toolkit.Tests.Contracts;
 
@@ -450,6 +452,39 @@ public abstract partial class TcpFaultContract(LoopKind kind) : StreamContract(k
             return socket;
         }
     });
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Log_OfWhatAPeerHasSent_IsEscaped(bool handlerThrows)
+    {
+        const string Sent = "1\r\nError: all is lost\0 \u001b[2J\u0085\u202e\u2028end";
+        using var loggers = new MemoryLoggerFactory();
+        Run(
+            async loop =>
+            {
+                loop.ExceptionHandler = handlerThrows ? error => throw new InvalidDataException(error.Message) : null;
+                var protocol = new TestProtocol();
+                protocol.OnData = (p, _) =>
+                {
+                    loop.ReportError(new LoopError($"No number: {p.ReceivedText}", new FormatException(p.ReceivedText)));
+                    throw new FormatException(p.ReceivedText);
+                };
+                Socket peer = await ConnectPeerAsync(loop, protocol);
+                await SendAsync(peer, Encoding.UTF8.GetBytes(Sent));
+                await protocol.Lost.Task;
+            },
+            new EventLoopOptions { LoggerFactory = loggers });
+
+        LogLine[] lines = [.. loggers.Lines.Where(line => line.Level == LogLevel.Error)];
+        Assert.Equal(handlerThrows ? 3 : 2, lines.Length);
+        Assert.All(lines, line => Assert.DoesNotContain(line.Text, c => char.IsControl(c) || c is '\u202e' or '\u2028'));
+        Assert.Contains(
+            lines,
+            line => line.Text.EndsWith(
+                @"No number: 1\r\nError: all is lost\u0000 \u001B[2J\u0085\u202E\u2028end", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.Exception is FormatException { Message: Sent }); // whole, for who can keep it
+    }
 
     [Fact]
     public void UrgentByte_IsLeftOutAndCausesNoSpin() => Run(async loop =>
