@@ -343,9 +343,13 @@ public abstract class LoopRunningContract(LoopKind kind) : LoopContract(kind)
     {
         EventLoop loop = NewLoop();
         loop.RunUntilComplete(() => Task.CompletedTask);
+        TimerHandle timer = loop.CallLater(s_moment, () => { });
+        CallbackHandle callback = loop.CallSoon(() => { });
         loop.Dispose();
         Action[] uses =
         [
+            () => timer.Cancel(),
+            () => timer.Reschedule(s_moment),
             () => loop.CallSoon(() => { }),
             () => loop.UnsafeCallSoon(_ => { }, null),
             () => loop.CallLater(s_moment, () => { }),
@@ -372,6 +376,7 @@ public abstract class LoopRunningContract(LoopKind kind) : LoopContract(kind)
 
         // What only looks, or ends what has ended, is harmless.
         loop.Stop();
+        Assert.True(callback.Cancel());
         Assert.False(loop.IsRunning);
         Assert.True(loop.Time > TimeSpan.Zero);
         Assert.NotEmpty(loop.BackendName);
