@@ -219,6 +219,41 @@ public abstract class TcpFlowControlContract(LoopKind kind) : StreamContract(kin
     });
 
     [Fact]
+    public void Write_SixtyFourMegabytesToATinyWindow_GoesOnWhereItStopped() => Run(async loop =>
+    {
+        const int Window = 2 * 1024;
+        byte[] data = Pattern(64 * 1024 * 1024);
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectPeerAsync(
+            loop,
+            protocol,
+            WithLimits(new WriteLimits(High, Low, hardCap: null)),
+            socket => socket.ReceiveBufferSize = Window);
+        Task<int> reading = loop.RunInThreadAsync(() =>
+        {
+            byte[] buffer = new byte[64 * 1024];
+            int offset = 0;
+            while (peer.Receive(buffer) is var received and > 0)
+            {
+                AssertSame(data.AsSpan(offset, received), buffer.AsSpan(0, received));
+                offset += received;
+            }
+
+            return offset;
+        });
+
+        Assert.Equal(WriteStatus.AcceptedOverHighWater, protocol.Transport.Write(data));
+        await protocol.Resumed.Task;
+        protocol.Transport.Close();
+
+        Assert.Equal(data.Length, await reading);
+        peer.Dispose();
+        Assert.Null(await protocol.Lost.Task);
+        Assert.Equal(data.Length, protocol.Transport.BytesSent);
+        Assert.Equal(["ConnectionMade", "PauseWriting", "ResumeWriting", "ConnectionLost"], protocol.Callbacks);
+    });
+
+    [Fact]
     public void Write_OneBeyondTheHardCap_IsTakenAndTheNextIsNot() => Run(async loop =>
     {
         var protocol = new TestProtocol();
