@@ -555,7 +555,7 @@ public abstract class ServerContract(LoopKind kind) : ServerSuite(kind)
                 await peer.ConnectAsync(server.EndPoints[0]);
             }
 
-            await UntilAsync(loop, () => server.AcceptedCount + server.ShedCount == 41);
+            await UntilAsync(loop, () => server.AcceptedCount + server.ShedCount >= 41);
             Assert.True(server.ShedCount > 0, $"{server.AcceptedCount} were accepted and none shed.");
             await EchoAsync(existing);
 

@@ -520,7 +520,7 @@ public abstract class TcpFlowControlContract(LoopKind kind) : StreamContract(kin
         var protocol = new TestProtocol();
         Socket peer = await ConnectPeerAsync(loop, protocol);
         await SendAsync(peer, "one"u8.ToArray());
-        await UntilAsync(loop, () => protocol.ReceivedLength == 3);
+        await UntilAsync(loop, () => protocol.ReceivedLength >= 3);
         for (int i = 0; i < 5; i++)
         {
             protocol.Transport.PauseReading();
@@ -539,7 +539,7 @@ public abstract class TcpFlowControlContract(LoopKind kind) : StreamContract(kin
         }
 
         protocol.Transport.ResumeReading();
-        await UntilAsync(loop, () => protocol.ReceivedLength == 6);
+        await UntilAsync(loop, () => protocol.ReceivedLength >= 6);
         Assert.Equal("onetwo", protocol.ReceivedText);
         peer.Dispose();
         await protocol.Lost.Task;
