@@ -24,8 +24,8 @@ public abstract class InjectedFaultTests(LoopKind kind)
         using SampleProcess server = await ServeUnderAsync(fault);
         for (int i = 0; i < 20; i++)
         {
-            using Socket client = await ConnectAsync(server);
-            await PingAsync(client);
+            using Socket client = await SampleClient.ConnectAsync(server);
+            await SampleClient.PingAsync(client);
         }
 
         Assert.True(server.Errors.Length < 10_000, server.Errors);
@@ -45,7 +45,7 @@ public abstract class InjectedFaultTests(LoopKind kind)
             kind == LoopKind.Portable && fault.Contains("EAGAIN", StringComparison.Ordinal),
             "The runtime waits for an edge that an invented EAGAIN does not have.");
         using SampleProcess server = await ServeUnderAsync(fault);
-        using Socket client = await ConnectAsync(server);
+        using Socket client = await SampleClient.ConnectAsync(server);
         byte[] sent = new byte[500_000];
         new Random(7).NextBytes(sent);
 
@@ -71,8 +71,8 @@ public abstract class InjectedFaultTests(LoopKind kind)
         {
             try
             {
-                using Socket client = await ConnectAsync(server);
-                await PingAsync(client);
+                using Socket client = await SampleClient.ConnectAsync(server);
+                await SampleClient.PingAsync(client);
                 served++;
             }
             catch (SocketException)
@@ -91,8 +91,8 @@ public abstract class InjectedFaultTests(LoopKind kind)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "The process is halted by signal number.");
         using SampleProcess server = await SampleProcess.ServeAsync($"{Loop} --idle 0.5");
-        using Socket client = await ConnectAsync(server);
-        await PingAsync(client);
+        using Socket client = await SampleClient.ConnectAsync(server);
+        await SampleClient.PingAsync(client);
 
         server.Signal(SampleProcess.Halt);
         await client.SendAsync("ping"u8.ToArray(), SocketFlags.None);
@@ -109,8 +109,8 @@ public abstract class InjectedFaultTests(LoopKind kind)
         RequireTool("unshare -T --monotonic 5000000 true");
         using SampleProcess server = await SampleProcess.ServeAsync(
             $"{Loop} --idle 0.3", tool: "unshare -T --monotonic 5000000 --fork");
-        using Socket client = await ConnectAsync(server);
-        await PingAsync(client);
+        using Socket client = await SampleClient.ConnectAsync(server);
+        await SampleClient.PingAsync(client);
 
         Assert.Empty(await ReadToEndAsync(client)); // closed for idleness
     }
@@ -230,35 +230,6 @@ public abstract class InjectedFaultTests(LoopKind kind)
         }
 
         Assert.SkipUnless(works, $"This does not work here: {command}");
-    }
-
-    private static async Task<Socket> ConnectAsync(SampleProcess server)
-    {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        await socket.ConnectAsync(server.EndPoint);
-        return socket;
-    }
-
-    private static async Task PingAsync(Socket client)
-    {
-        await client.SendAsync("ping"u8.ToArray(), SocketFlags.None);
-        byte[] answer = new byte[4];
-        if (await client.ReceiveAsync(answer, SocketFlags.None) == 0)
-        {
-            throw new SocketException((int)SocketError.ConnectionReset);
-        }
-    }
-
-    private static async Task<byte[]> ReadToEndAsync(Socket socket)
-    {
-        using var all = new MemoryStream();
-        byte[] buffer = new byte[64 * 1024];
-        while (await socket.ReceiveAsync(buffer, SocketFlags.None) is var received and > 0)
-        {
-            all.Write(buffer, 0, received);
-        }
-
-        return all.ToArray();
     }
 
     private async Task<SampleProcess> ServeUnderAsync(string fault)
