@@ -485,7 +485,7 @@ public abstract class TcpCloseContract(LoopKind kind) : StreamContract(kind)
             Socket peer = NewSocket();
             peer.Connect(server.EndPoints[0]);
             peer.Send("x"u8);
-            await UntilAsync(loop, () => protocols.Count == i + 1 && protocols[i].ReceivedLength > 0);
+            await UntilAsync(loop, () => protocols.Count >= i + 1 && protocols[i].ReceivedLength > 0);
             switch (i % 4)
             {
                 case 0:
@@ -506,7 +506,7 @@ public abstract class TcpCloseContract(LoopKind kind) : StreamContract(kind)
             peer.Dispose();
         }
 
-        await UntilAsync(loop, () => lost == 200 && loop.Host.ResidentCount == before);
+        await UntilAsync(loop, () => lost >= 200 && loop.Host.ResidentCount == before);
         Assert.Equal(0, server.ConnectionCount);
         Assert.Equal(200, server.AcceptedCount);
         server.Close();

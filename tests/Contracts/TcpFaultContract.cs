@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Extensions.Logging;
 
 namespace Toolkit.Tests.Contracts;
 
@@ -33,7 +35,7 @@ public abstract partial class TcpFaultContract(LoopKind kind) : StreamContract(k
         Socket last = NewSocket();
         await last.ConnectAsync(server.EndPoints[0]);
         await SendAsync(last, "x"u8.ToArray());
-        await UntilAsync(loop, () => protocols.Exists(protocol => protocol.ReceivedLength == 1));
+        await UntilAsync(loop, () => protocols.Exists(protocol => protocol.ReceivedLength >= 1));
         last.Dispose();
         await UntilAsync(loop, () => server.ConnectionCount == 0);
         server.Close();
@@ -451,6 +453,39 @@ public abstract partial class TcpFaultContract(LoopKind kind) : StreamContract(k
         }
     });
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Log_OfWhatAPeerHasSent_IsEscaped(bool handlerThrows)
+    {
+        const string Sent = "1\r\nError: all is lost\0 \u001b[2J\u0085\u202e\u2028end";
+        using var loggers = new MemoryLoggerFactory();
+        Run(
+            async loop =>
+            {
+                loop.ExceptionHandler = handlerThrows ? error => throw new InvalidDataException(error.Message) : null;
+                var protocol = new TestProtocol();
+                protocol.OnData = (p, _) =>
+                {
+                    loop.ReportError(new LoopError($"No number: {p.ReceivedText}", new FormatException(p.ReceivedText)));
+                    throw new FormatException(p.ReceivedText);
+                };
+                Socket peer = await ConnectPeerAsync(loop, protocol);
+                await SendAsync(peer, Encoding.UTF8.GetBytes(Sent));
+                await protocol.Lost.Task;
+            },
+            new EventLoopOptions { LoggerFactory = loggers });
+
+        LogLine[] lines = [.. loggers.Lines.Where(line => line.Level == LogLevel.Error)];
+        Assert.Equal(handlerThrows ? 3 : 2, lines.Length);
+        Assert.All(lines, line => Assert.DoesNotContain(line.Text, c => char.IsControl(c) || c is '\u202e' or '\u2028'));
+        Assert.Contains(
+            lines,
+            line => line.Text.EndsWith(
+                @"No number: 1\r\nError: all is lost\u0000 \u001B[2J\u0085\u202E\u2028end", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.Exception is FormatException { Message: Sent }); // whole, for who can keep it
+    }
+
     [Fact]
     public void UrgentByte_IsLeftOutAndCausesNoSpin() => Run(async loop =>
     {
@@ -458,7 +493,7 @@ public abstract partial class TcpFaultContract(LoopKind kind) : StreamContract(k
         Socket peer = await ConnectPeerAsync(loop, protocol);
         peer.Send("abc"u8);
         peer.Send("!"u8, SocketFlags.OutOfBand);
-        await UntilAsync(loop, () => protocol.ReceivedLength == 3);
+        await UntilAsync(loop, () => protocol.ReceivedLength >= 3);
         await RequireIdleAsync(loop);
         peer.Send("def"u8);
         peer.Shutdown(SocketShutdown.Send);
@@ -536,57 +571,161 @@ public abstract partial class TcpFaultContract(LoopKind kind) : StreamContract(k
     }
 
     [Fact]
-    public void SilentDeath_UserTimeout_IsTold()
+    public void SilentDeath_UserTimeout_IsTold() => RunInOwnNetwork(async loop =>
+    {
+        var protocol = new TestProtocol();
+        TimeSpan timeout = TimeSpan.FromMilliseconds(300);
+        Socket peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { UserTimeout = timeout });
+        SetRules("drop");
+
+        protocol.Transport.Write("anybody?"u8);
+        Exception? reason = await protocol.Lost.Task;
+        peer.Dispose();
+
+        Assert.Equal(CloseReason.Timeout, Assert.IsType<ConnectionException>(reason).Reason);
+        Assert.Equal(CloseReason.Timeout, protocol.Transport.CloseReason);
+    });
+
+    [Fact]
+    public void Unreachable_ForAMoment_LosesNothing() => RunInOwnNetwork(async loop =>
+    {
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        string[] errors =
+        [
+            "net-unreachable", "host-unreachable", "prot-unreachable", "port-unreachable",
+            "net-prohibited", "host-prohibited", "admin-prohibited",
+        ];
+        foreach (string error in errors)
+        {
+            long received = protocol.ReceivedLength;
+            SetRules($"reject with icmp type {error}");
+            protocol.Transport.Write("ping"u8);
+            await SendAsync(peer, "pong"u8.ToArray());
+            await Task.Delay(TimeSpan.FromMilliseconds(50), loop.TimeProvider);
+
+            // Both ends were told, and a connection outlives it.
+            Assert.Equal(received, protocol.ReceivedLength);
+            Assert.Equal(0, peer.Available);
+            Assert.False(protocol.Transport.IsClosing, $"{error} ended the connection.");
+            SetRules("accept");
+            Assert.Equal("ping"u8.ToArray(), await ReadAsync(peer, 4));
+            await UntilAsync(loop, () => protocol.ReceivedLength >= received + 4);
+        }
+
+        peer.Dispose();
+        Assert.Null(await protocol.Lost.Task);
+    });
+
+    [Fact]
+    public void Unreachable_ForLongerThanTheUserTimeout_IsTold() => RunInOwnNetwork(async loop =>
+    {
+        var protocol = new TestProtocol();
+        TimeSpan timeout = TimeSpan.FromMilliseconds(300);
+        Socket peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { UserTimeout = timeout });
+        SetRules("reject with icmp type host-unreachable");
+
+        protocol.Transport.Write("anybody?"u8);
+        Exception? reason = await protocol.Lost.Task;
+        peer.Dispose();
+
+        // What the network has said meanwhile is more than that time is up.
+        ConnectionException exception = Assert.IsType<ConnectionException>(reason);
+        Assert.Equal(SocketError.HostUnreachable, Assert.IsType<SocketException>(exception.InnerException).SocketErrorCode);
+        Assert.Equal(CloseReason.NetworkError, exception.Reason);
+        Assert.Equal(CloseReason.NetworkError, protocol.Transport.CloseReason);
+    });
+
+    [Fact]
+    public void Reset_ByTheNetwork_IsTold() => RunInOwnNetwork(async loop =>
+    {
+        var protocol = new TestProtocol();
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        SetRules($"tcp dport {((IPEndPoint)peer.LocalEndPoint!).Port} reject with tcp reset");
+
+        protocol.Transport.Write("anybody?"u8);
+        await protocol.Lost.Task;
+        peer.Dispose();
+
+        RequireReset(protocol);
+    });
+
+    [Fact]
+    public void Bandwidth_Collapses_WritingRestsUntilItIsBack() => RunInOwnNetwork(async loop =>
+    {
+        const int Chunk = 64 * 1024;
+        Require("ip", "link set lo mtu 1500"); // what is larger than the bucket would never pass
+        Assert.SkipUnless(
+            Tool("tc", "qdisc add dev lo root tbf rate 64kbit burst 4kb latency 400ms"), "tc cannot limit a bandwidth here.");
+        byte[] data = Pattern(16 * 1024 * 1024);
+        int offset = 0;
+        long mostUnsent = 0;
+        var protocol = new TestProtocol { OnResume = WriteOn };
+        Socket peer = await ConnectPeerAsync(loop, protocol);
+        Task<byte[]> reading = ReadToEndAsync(peer);
+
+        WriteOn(protocol);
+        await protocol.Paused.Task;
+        await Task.Delay(TimeSpan.FromSeconds(3), loop.TimeProvider);
+        Assert.InRange(offset, Chunk, data.Length / 2);
+        Assert.False(protocol.Transport.IsClosing);
+
+        Require("tc", "qdisc del dev lo root");
+        byte[] received = await reading;
+        peer.Dispose();
+        Assert.Null(await protocol.Lost.Task);
+
+        AssertSame(data, received);
+        Assert.Contains("ResumeWriting", protocol.Callbacks);
+        Assert.InRange(mostUnsent, WriteLimits.DefaultHigh + 1, WriteLimits.DefaultHigh + Chunk);
+
+        void WriteOn(TestProtocol p)
+        {
+            while (offset < data.Length)
+            {
+                WriteStatus status = p.Transport.Write(data.AsSpan(offset, Chunk));
+                offset += Chunk;
+                mostUnsent = Math.Max(mostUnsent, p.Transport.UnsentBytes);
+                if (status != WriteStatus.Accepted)
+                {
+                    return;
+                }
+            }
+
+            p.Transport.Close();
+        }
+    });
+
+    // Runs the scenario on a thread with a network of its own, which it may injure.
+    private void RunInOwnNetwork(Func<EventLoop, Task> scenario)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Network namespaces are Linux's.");
-        Assert.SkipUnless(Tool("ip", "-V") && Tool("nft", "-v"), "There is no ip or no nft here.");
-        string? skipped = null;
-        Exception? failure = null;
-
-        // A thread's own network, in which nothing that arrives is ever seen.
-        var thread = new Thread(() =>
+        string? missing = null;
+        TestThread.Run(() =>
         {
             const int NewNetwork = 0x40000000;
             if (Unshare(NewNetwork) != 0 || !Tool("ip", "link set lo up"))
             {
-                skipped = "No network namespace can be made here.";
-                return;
+                missing = "No network namespace can be made here.";
             }
-
-            try
+            else if (!Tool("nft", "add table inet t; add chain inet t c { type filter hook input priority 0 ; }"))
             {
-                Run(async loop =>
-                {
-                    var protocol = new TestProtocol();
-                    TimeSpan timeout = TimeSpan.FromMilliseconds(300);
-                    Socket peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { UserTimeout = timeout });
-                    if (!Tool("nft", "add table inet t") || !Tool(
-                        "nft", "add chain inet t c { type filter hook input priority 0 ; policy drop ; }"))
-                    {
-                        skipped = "nft cannot be used here.";
-                        protocol.Transport.Abort();
-                    }
-
-                    protocol.Transport.Write("anybody?"u8);
-                    Exception? reason = await protocol.Lost.Task;
-                    peer.Dispose();
-                    if (skipped is null)
-                    {
-                        Assert.Equal(CloseReason.Timeout, Assert.IsType<ConnectionException>(reason).Reason);
-                        Assert.Equal(CloseReason.Timeout, protocol.Transport.CloseReason);
-                    }
-                });
+                missing = "nft cannot be used here.";
             }
-            catch (Exception exception)
+            else
             {
-                failure = exception;
+                Run(scenario);
             }
         });
-        thread.Start();
-        thread.Join();
-        Assert.SkipWhen(skipped is not null, skipped ?? "");
-        Assert.Null(failure);
+        Assert.SkipWhen(missing is not null, missing ?? "");
     }
+
+    // What becomes of TCP's packets from here on.
+    private static void SetRules(string verdict)
+        => Require("nft", $"flush chain inet t c; add rule inet t c meta l4proto tcp {verdict}");
+
+    private static void Require(string tool, string arguments)
+        => Assert.True(Tool(tool, arguments), $"This failed: {tool} {arguments}");
 
     private static void RequireReset(TestProtocol protocol)
     {
