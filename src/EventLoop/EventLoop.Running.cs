@@ -55,6 +55,7 @@ public sealed partial class EventLoop
     /// <exception cref="InvalidOperationException">
     /// This loop or another runs on this thread, or this one runs, or ran before, on another thread.
     /// </exception>
+    /// <exception cref="BackendFailedException">The system has stopped serving the loop, which can only be disposed now.</exception>
     /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
     public void RunForever()
     {
@@ -64,6 +65,11 @@ public sealed partial class EventLoop
             throw new InvalidOperationException(running == this
                 ? "The loop is running already. Await, or schedule a callback, instead of running it again."
                 : "Another loop is running on this thread. Run this one on a thread of its own (StartThread).");
+        }
+
+        if (_backendHasFailed)
+        {
+            throw new InvalidOperationException("The loop has ended: the system serves it no more. Dispose it, and make another.");
         }
 
         RequireOwnerThread();
@@ -217,7 +223,7 @@ public sealed partial class EventLoop
         // The clock of the machine, not the loop's: a virtual one would stand still.
         var waited = Stopwatch.StartNew();
         TimerHandle limit = CallLater(_shutdownTimeout, () => { });
-        while (Host.ResidentCount > 0 && waited.Elapsed < _shutdownTimeout && limit.IsScheduled)
+        while (Host.ResidentCount > 0 && waited.Elapsed < _shutdownTimeout && limit.IsScheduled && !_backendHasFailed)
         {
             RunIteration();
         }
@@ -292,7 +298,10 @@ public sealed partial class EventLoop
             SynchronizationContext.SetSynchronizationContext(loop.SynchronizationContext);
             try
             {
-                loop._backend.Attach();
+                if (!loop._backendHasFailed)
+                {
+                    loop._backend.Attach();
+                }
             }
             catch
             {
@@ -303,6 +312,7 @@ public sealed partial class EventLoop
 
         public void Dispose()
         {
+            _loop._backend.Detach();
             _loop._stopRequested = false;
             _loop._baseContext = null;
             SynchronizationContext.SetSynchronizationContext(_outerContext);

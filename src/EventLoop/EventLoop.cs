@@ -57,6 +57,7 @@ public sealed partial class EventLoop : IDisposable
     private ExecutionContext? _baseContext;
     private long _polledAt;
     private bool _closing;
+    private bool _backendHasFailed;
     private bool _reportingWait;
 
     // Any thread.
@@ -247,19 +248,43 @@ public sealed partial class EventLoop : IDisposable
 
     private int Poll(long until)
     {
+        if (_backendHasFailed)
+        {
+            return 0; // the loop is being disposed, and tells its residents of their end
+        }
+
         if (Timers.Count == 0)
         {
-            return _backend.Poll(until);
+            return PollBackend(until);
         }
 
         _polledAt = Clock.Now;
-        int told = _backend.Poll(until);
+        int told = PollBackend(until);
         if (told == 0 && until > _polledAt && Clock.Now >= until)
         {
             _polledAt = until; // it waited until then, and nothing had come
         }
 
         return told;
+    }
+
+    private int PollBackend(long until)
+    {
+        try
+        {
+            return _backend.Poll(until);
+        }
+        catch (BackendFailedException exception)
+        {
+            _backendHasFailed = true;
+            LogQuietly(() => LoopLog.BackendFailed(_logger, exception));
+            if (!_closing)
+            {
+                throw;
+            }
+
+            return 0;
+        }
     }
 
     private void TakePosts()

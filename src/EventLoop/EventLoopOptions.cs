@@ -14,6 +14,9 @@ public enum LoopKind
     /// <summary>Linux's epoll, by direct system calls.</summary>
     Epoll,
 
+    /// <summary>Linux's io_uring, by direct system calls. It takes Linux 6.1.</summary>
+    Uring,
+
     /// <summary>.NET's own sockets, on every system that .NET runs on.</summary>
     Portable,
 }
@@ -35,6 +38,9 @@ public sealed class EventLoopOptions
 
     /// <summary>Makes the backend, instead of <see cref="Kind"/>: for backends of your own. The loop disposes it.</summary>
     public Func<IoBackend>? BackendFactory { get; set; }
+
+    /// <summary>What a loop of <see cref="LoopKind.Uring"/> shares with the kernel; the other kinds have no use for it.</summary>
+    public UringOptions Uring { get; set; } = UringOptions.Default;
 
     /// <summary>
     /// Where the loop, its transports and its servers log. Without it warnings and errors go to standard error, so that
@@ -71,6 +77,8 @@ public sealed class EventLoopOptions
             throw new ArgumentOutOfRangeException(nameof(Kind), Kind, "There is no such kind of loop.");
         }
 
+        ArgumentNullException.ThrowIfNull(Uring);
+        Uring.Validate();
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(SlowCallbackDuration, TimeSpan.Zero, nameof(SlowCallbackDuration));
         ArgumentOutOfRangeException.ThrowIfLessThan(SpinDuration, TimeSpan.Zero, nameof(SpinDuration));
         ArgumentOutOfRangeException.ThrowIfLessThan(ShutdownTimeout, TimeSpan.Zero, nameof(ShutdownTimeout));

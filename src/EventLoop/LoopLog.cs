@@ -30,4 +30,10 @@ internal static partial class LoopLog
 
     [LoggerMessage(8, LogLevel.Warning, "A loop was collected without having been disposed. It was created here:\n{Created}")]
     public static partial void NotDisposed(ILogger logger, string created);
+
+    [LoggerMessage(9, LogLevel.Critical, "The loop has ended: the system serves it no more.")]
+    public static partial void BackendFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(10, LogLevel.Information, "The loop runs on {Backend}: {Reason}")]
+    public static partial void FellBack(ILogger logger, string backend, string reason);
 }

@@ -5,7 +5,7 @@ using System.Net.Sockets;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>What a message costs in memory: nothing, in the long run.</summary>
-public abstract class AllocationContract(LoopKind kind) : LoopContract(kind)
+public abstract class AllocationContract(LoopUnderTest subject) : LoopContract(subject)
 {
     private const int MessageSize = 64;
     private const int Connections = 8;
@@ -89,3 +89,5 @@ public abstract class AllocationContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollAllocationTests() : AllocationContract(LoopKind.Epoll);
 
 public sealed class PortableAllocationTests() : AllocationContract(LoopKind.Portable);
+
+public sealed class UringAllocationTests() : AllocationContract(LoopKind.Uring);

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>Bytes that are received into the protocol's own buffer, and protocols that follow one another.</summary>
-public abstract class BufferedProtocolContract(LoopKind kind) : StreamContract(kind)
+public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamContract(subject)
 {
     [Theory]
     [InlineData(1)]
@@ -280,3 +280,9 @@ public abstract class BufferedProtocolContract(LoopKind kind) : StreamContract(k
 public sealed class EpollBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Epoll);
 
 public sealed class PortableBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Portable);
+
+public sealed class UringBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Uring);
+
+public sealed class TightUringBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.TightUring);
+
+public sealed class WholeBufferUringBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.WholeBufferUring);

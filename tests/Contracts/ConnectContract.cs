@@ -5,7 +5,7 @@ using System.Net.Sockets;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>Connecting: how it succeeds, and all the ways in which it does not.</summary>
-public abstract class ConnectContract(LoopKind kind) : ServerSuite(kind)
+public abstract class ConnectContract(LoopUnderTest subject) : ServerSuite(subject)
 {
     [Fact]
     public void Connect_Succeeds_ReturnsAfterConnectionMade() => Run(async loop =>
@@ -645,3 +645,7 @@ public abstract class ConnectContract(LoopKind kind) : ServerSuite(kind)
 public sealed class EpollConnectTests() : ConnectContract(LoopKind.Epoll);
 
 public sealed class PortableConnectTests() : ConnectContract(LoopKind.Portable);
+
+public sealed class UringConnectTests() : ConnectContract(LoopKind.Uring);
+
+public sealed class TightUringConnectTests() : ConnectContract(LoopUnderTest.TightUring);

@@ -4,7 +4,7 @@ using System.Text;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>The first thing that must hold.</summary>
-public abstract class EchoContract(LoopKind kind) : LoopContract(kind)
+public abstract class EchoContract(LoopUnderTest subject) : LoopContract(subject)
 {
     [Fact]
     public void Echo_OneMessage_ComesBack() => Run(async loop =>
@@ -26,3 +26,9 @@ public abstract class EchoContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollEchoTests() : EchoContract(LoopKind.Epoll);
 
 public sealed class PortableEchoTests() : EchoContract(LoopKind.Portable);
+
+public sealed class UringEchoTests() : EchoContract(LoopKind.Uring);
+
+public sealed class TightUringEchoTests() : EchoContract(LoopUnderTest.TightUring);
+
+public sealed class WholeBufferUringEchoTests() : EchoContract(LoopUnderTest.WholeBufferUring);

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>What debug mode tells, what spinning changes, and what costs nothing.</summary>
-public abstract class LoopDebugContract(LoopKind kind) : LoopContract(kind)
+public abstract class LoopDebugContract(LoopUnderTest subject) : LoopContract(subject)
 {
     private const int SlowCallbackEvent = 4;
     private const int BlockingWaitEvent = 5;
@@ -494,3 +494,5 @@ public abstract class LoopDebugContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollLoopDebugTests() : LoopDebugContract(LoopKind.Epoll);
 
 public sealed class PortableLoopDebugTests() : LoopDebugContract(LoopKind.Portable);
+
+public sealed class UringLoopDebugTests() : LoopDebugContract(LoopKind.Uring);

@@ -7,7 +7,7 @@ using Toolkit.Backends;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>The loop as .NET sees it: contexts, schedulers, a time provider; and the ambient state of callbacks.</summary>
-public abstract class LoopFacesContract(LoopKind kind) : LoopContract(kind)
+public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(subject)
 {
     private static readonly TimeSpan s_moment = TimeSpan.FromMilliseconds(1);
 
@@ -611,3 +611,5 @@ public abstract class LoopFacesContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollLoopFacesTests() : LoopFacesContract(LoopKind.Epoll);
 
 public sealed class PortableLoopFacesTests() : LoopFacesContract(LoopKind.Portable);
+
+public sealed class UringLoopFacesTests() : LoopFacesContract(LoopKind.Uring);

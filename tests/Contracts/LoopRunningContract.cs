@@ -1,7 +1,7 @@
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>Running, stopping, disposing, and what becomes of exceptions.</summary>
-public abstract class LoopRunningContract(LoopKind kind) : LoopContract(kind)
+public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(subject)
 {
     private const int UnhandledErrorEvent = 2;
     private const int HandlerThrewEvent = 3;
@@ -677,3 +677,5 @@ public abstract class LoopRunningContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollLoopRunningTests() : LoopRunningContract(LoopKind.Epoll);
 
 public sealed class PortableLoopRunningTests() : LoopRunningContract(LoopKind.Portable);
+
+public sealed class UringLoopRunningTests() : LoopRunningContract(LoopKind.Uring);

@@ -5,7 +5,7 @@ using System.Runtime.CompilerServices;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>Callbacks and timers: when they run, in which order, and when they do not.</summary>
-public abstract class LoopSchedulingContract(LoopKind kind) : LoopContract(kind)
+public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContract(subject)
 {
     private static readonly TimeSpan s_moment = TimeSpan.FromMilliseconds(1);
 
@@ -626,3 +626,5 @@ public abstract class LoopSchedulingContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Epoll);
 
 public sealed class PortableLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Portable);
+
+public sealed class UringLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Uring);

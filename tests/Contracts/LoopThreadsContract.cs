@@ -1,7 +1,7 @@
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>What other threads may ask of a loop, and what they are refused.</summary>
-public abstract class LoopThreadsContract(LoopKind kind) : LoopContract(kind)
+public abstract class LoopThreadsContract(LoopUnderTest subject) : LoopContract(subject)
 {
     private static readonly TimeSpan s_moment = TimeSpan.FromMilliseconds(1);
 
@@ -555,3 +555,7 @@ public abstract class LoopThreadsContract(LoopKind kind) : LoopContract(kind)
 public sealed class EpollLoopThreadsTests() : LoopThreadsContract(LoopKind.Epoll);
 
 public sealed class PortableLoopThreadsTests() : LoopThreadsContract(LoopKind.Portable);
+
+public sealed class UringLoopThreadsTests() : LoopThreadsContract(LoopKind.Uring);
+
+public sealed class TightUringLoopThreadsTests() : LoopThreadsContract(LoopUnderTest.TightUring);

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>Every method of a transport may be called from every callback, in any order.</summary>
-public abstract class ReentrancyMatrixContract(LoopKind kind) : StreamContract(kind)
+public abstract class ReentrancyMatrixContract(LoopUnderTest subject) : StreamContract(subject)
 {
     private static readonly string[] s_callbacks =
     [
@@ -331,3 +331,9 @@ public abstract class ReentrancyMatrixContract(LoopKind kind) : StreamContract(k
 public sealed class EpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll);
 
 public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);
+
+public sealed class UringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring);
+
+public sealed class TightUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.TightUring);
+
+public sealed class WholeBufferUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.WholeBufferUring);

@@ -7,7 +7,7 @@ namespace Toolkit.Tests.Contracts;
 /// <summary>
 /// The rules of the seam, each through operations that are submitted by hand: what a transport relies on, without one.
 /// </summary>
-public abstract class SeamContract(LoopKind kind) : ServerSuite(kind)
+public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
 {
     private static readonly byte[] s_hello = "hello"u8.ToArray();
 
@@ -150,7 +150,7 @@ public abstract class SeamContract(LoopKind kind) : ServerSuite(kind)
     [Fact]
     public void Calls_HandleOfAnotherBackend_Throw() => Run(async loop =>
     {
-        using var other = new EventLoop(new EventLoopOptions { Kind = Kind });
+        using var other = new EventLoop(OptionsOf());
         IoHandle foreign = other.Host.Backend.Open(Listening(), out _)!;
         IoBackend backend = loop.Host.Backend;
         var accept = new AcceptOperation(foreign, new Owner(loop));
@@ -553,7 +553,7 @@ public abstract class SeamContract(LoopKind kind) : ServerSuite(kind)
     public void Poll_Deadline_IsNeverEarly()
     {
         RequireKind(Kind);
-        using var loop = new EventLoop(new EventLoopOptions { Kind = Kind });
+        using var loop = new EventLoop(OptionsOf());
         IoBackend backend = loop.Host.Backend;
         backend.Attach();
         var random = new Random(1);
@@ -572,7 +572,7 @@ public abstract class SeamContract(LoopKind kind) : ServerSuite(kind)
     public void Wake_FromManyThreads_EndsOneWaitAndIsThenForgotten()
     {
         RequireKind(Kind);
-        using var loop = new EventLoop(new EventLoopOptions { Kind = Kind });
+        using var loop = new EventLoop(OptionsOf());
         IoBackend backend = loop.Host.Backend;
         backend.Wake(); // before Attach, too
         backend.Attach();
@@ -741,3 +741,9 @@ public abstract class SeamContract(LoopKind kind) : ServerSuite(kind)
 public sealed class EpollSeamTests() : SeamContract(LoopKind.Epoll);
 
 public sealed class PortableSeamTests() : SeamContract(LoopKind.Portable);
+
+public sealed class UringSeamTests() : SeamContract(LoopKind.Uring);
+
+public sealed class TightUringSeamTests() : SeamContract(LoopUnderTest.TightUring);
+
+public sealed class WholeBufferUringSeamTests() : SeamContract(LoopUnderTest.WholeBufferUring);

@@ -4,7 +4,7 @@ using System.Net.Sockets;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>Listening, accepting, counting and closing.</summary>
-public abstract class ServerContract(LoopKind kind) : ServerSuite(kind)
+public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subject)
 {
     private static readonly AsyncLocal<string?> s_local = new();
 
@@ -745,3 +745,7 @@ public abstract class ServerContract(LoopKind kind) : ServerSuite(kind)
 public sealed class EpollServerTests() : ServerContract(LoopKind.Epoll);
 
 public sealed class PortableServerTests() : ServerContract(LoopKind.Portable);
+
+public sealed class UringServerTests() : ServerContract(LoopKind.Uring);
+
+public sealed class TightUringServerTests() : ServerContract(LoopUnderTest.TightUring);

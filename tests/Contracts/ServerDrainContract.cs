@@ -4,7 +4,7 @@ using System.Net.Sockets;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>How a server comes to its end.</summary>
-public abstract class ServerDrainContract(LoopKind kind) : ServerSuite(kind)
+public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(subject)
 {
     /// <summary>What runs into it hangs, and the watchdog says so first.</summary>
     private static readonly TimeSpan s_longGrace = TimeSpan.FromHours(1);
@@ -344,3 +344,7 @@ public abstract class ServerDrainContract(LoopKind kind) : ServerSuite(kind)
 public sealed class EpollServerDrainTests() : ServerDrainContract(LoopKind.Epoll);
 
 public sealed class PortableServerDrainTests() : ServerDrainContract(LoopKind.Portable);
+
+public sealed class UringServerDrainTests() : ServerDrainContract(LoopKind.Uring);
+
+public sealed class TightUringServerDrainTests() : ServerDrainContract(LoopUnderTest.TightUring);

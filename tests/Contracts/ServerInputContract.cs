@@ -4,7 +4,7 @@ using System.Net.Sockets;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>What callers may get wrong, and the typed exception of each; nothing is left behind.</summary>
-public abstract class ServerInputContract(LoopKind kind) : ServerSuite(kind)
+public abstract class ServerInputContract(LoopUnderTest subject) : ServerSuite(subject)
 {
     /// <summary>
     /// A name that the resolver refuses by itself, without asking anybody: a part is too long once it is encoded.
@@ -184,7 +184,7 @@ public abstract class ServerInputContract(LoopKind kind) : ServerSuite(kind)
     {
         RequireKind(Kind);
         DescriptorCensus before = DescriptorCensus.Take();
-        using (var loop = new EventLoop(new EventLoopOptions { Kind = Kind }))
+        using (var loop = new EventLoop(OptionsOf()))
         {
             RequireAllThrow<InvalidOperationException>(loop);
             loop.Dispose();
@@ -228,3 +228,5 @@ public abstract class ServerInputContract(LoopKind kind) : ServerSuite(kind)
 public sealed class EpollServerInputTests() : ServerInputContract(LoopKind.Epoll);
 
 public sealed class PortableServerInputTests() : ServerInputContract(LoopKind.Portable);
+
+public sealed class UringServerInputTests() : ServerInputContract(LoopKind.Uring);

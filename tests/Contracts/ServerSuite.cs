@@ -4,7 +4,7 @@ using System.Net.Sockets;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>What the suites about servers have in common: protocols that are remembered, and peers of .NET's.</summary>
-public abstract class ServerSuite(LoopKind kind) : LoopContract(kind)
+public abstract class ServerSuite(LoopUnderTest subject) : LoopContract(subject)
 {
     /// <summary>A port of the system's choice on the IPv4 loopback address.</summary>
     protected static IPEndPoint AnyPort { get; } = new(IPAddress.Loopback, 0);

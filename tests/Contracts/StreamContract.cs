@@ -6,7 +6,7 @@ using System.Security.Cryptography;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>What the suites of stream transports have in common.</summary>
-public abstract class StreamContract(LoopKind kind) : LoopContract(kind)
+public abstract class StreamContract(LoopUnderTest subject) : LoopContract(subject)
 {
     private const int NarrowBuffer = 8 * 1024;
 

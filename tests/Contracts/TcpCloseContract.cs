@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>However a connection ends: what was promised has left, the protocol is told once, and nothing remains.</summary>
-public abstract class TcpCloseContract(LoopKind kind) : StreamContract(kind)
+public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(subject)
 {
     private static readonly TimeSpan s_short = TimeSpan.FromMilliseconds(200);
 
@@ -563,3 +563,7 @@ public abstract class TcpCloseContract(LoopKind kind) : StreamContract(kind)
 public sealed class EpollTcpCloseTests() : TcpCloseContract(LoopKind.Epoll);
 
 public sealed class PortableTcpCloseTests() : TcpCloseContract(LoopKind.Portable);
+
+public sealed class UringTcpCloseTests() : TcpCloseContract(LoopKind.Uring);
+
+public sealed class TightUringTcpCloseTests() : TcpCloseContract(LoopUnderTest.TightUring);

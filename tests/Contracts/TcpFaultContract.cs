@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>Whatever the peer, the network or a protocol does wrong ends that one connection, and is told once.</summary>
-public abstract partial class TcpFaultContract(LoopKind kind) : StreamContract(kind)
+public abstract partial class TcpFaultContract(LoopUnderTest subject) : StreamContract(subject)
 {
     [Fact]
     public void Reset_RightAfterConnecting_IsToldOrNobodyIs() => Run(async loop =>
@@ -760,3 +760,9 @@ public abstract partial class TcpFaultContract(LoopKind kind) : StreamContract(k
 public sealed class EpollTcpFaultTests() : TcpFaultContract(LoopKind.Epoll);
 
 public sealed class PortableTcpFaultTests() : TcpFaultContract(LoopKind.Portable);
+
+public sealed class UringTcpFaultTests() : TcpFaultContract(LoopKind.Uring);
+
+public sealed class TightUringTcpFaultTests() : TcpFaultContract(LoopUnderTest.TightUring);
+
+public sealed class WholeBufferUringTcpFaultTests() : TcpFaultContract(LoopUnderTest.WholeBufferUring);

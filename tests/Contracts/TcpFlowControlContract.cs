@@ -4,7 +4,7 @@ using System.Net.Sockets;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>Who cannot keep up is waited for, in both directions, and nothing is lost by it.</summary>
-public abstract class TcpFlowControlContract(LoopKind kind) : StreamContract(kind)
+public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamContract(subject)
 {
     private const int High = 20_000;
     private const int Low = 5_000;
@@ -648,3 +648,9 @@ public abstract class TcpFlowControlContract(LoopKind kind) : StreamContract(kin
 public sealed class EpollTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Epoll);
 
 public sealed class PortableTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Portable);
+
+public sealed class UringTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Uring);
+
+public sealed class TightUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.TightUring);
+
+public sealed class WholeBufferUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.WholeBufferUring);

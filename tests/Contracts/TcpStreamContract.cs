@@ -7,7 +7,7 @@ using System.Security.Cryptography;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>Bytes arrive as they were written, and each direction ends when it is ended.</summary>
-public abstract class TcpStreamContract(LoopKind kind) : StreamContract(kind)
+public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(subject)
 {
     private const int Bulk = 64 * 1024 * 1024;
 
@@ -699,3 +699,9 @@ public abstract class TcpStreamContract(LoopKind kind) : StreamContract(kind)
 public sealed class EpollTcpStreamTests() : TcpStreamContract(LoopKind.Epoll);
 
 public sealed class PortableTcpStreamTests() : TcpStreamContract(LoopKind.Portable);
+
+public sealed class UringTcpStreamTests() : TcpStreamContract(LoopKind.Uring);
+
+public sealed class TightUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.TightUring);
+
+public sealed class WholeBufferUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.WholeBufferUring);

@@ -9,7 +9,7 @@ namespace Toolkit.Tests;
 /// the grammar of callbacks, no error may have gone to the loop's handler that the test did not expect, and no descriptor
 /// may be left.
 /// </summary>
-public abstract class LoopContract(LoopKind kind)
+public abstract class LoopContract(LoopUnderTest subject)
 {
     /// <summary>Far more than any scenario takes, on any machine: what runs into it hangs.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
@@ -19,7 +19,7 @@ public abstract class LoopContract(LoopKind kind)
     private readonly List<ITestProtocol> _protocols = [];
     private readonly List<Socket> _sockets = [];
 
-    protected LoopKind Kind { get; } = kind;
+    protected LoopKind Kind => subject.Kind;
 
     /// <summary>What the loop's exception handler was called with. A test that expects errors takes them out.</summary>
     protected List<LoopError> Errors { get; } = [];
@@ -46,8 +46,7 @@ public abstract class LoopContract(LoopKind kind)
         RequireKind(Kind);
         _ = s_warm.Value;
         DescriptorCensus before = DescriptorCensus.Take();
-        options ??= new EventLoopOptions();
-        options.Kind = Kind;
+        options = OptionsOf(options);
         bool tookTooLong = false;
         try
         {
@@ -97,6 +96,7 @@ public abstract class LoopContract(LoopKind kind)
     {
         options ??= new EventLoopOptions();
         options.Kind = Kind;
+        subject.Configure?.Invoke(options);
         return options;
     }
 

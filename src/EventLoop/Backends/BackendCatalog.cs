@@ -1,5 +1,6 @@
 using Toolkit.Backends.Epoll;
 using Toolkit.Backends.Portable;
+using Toolkit.Backends.Uring;
 
 namespace Toolkit.Backends;
 
@@ -17,6 +18,7 @@ internal static class BackendCatalog
         return kind switch
         {
             LoopKind.Epoll => CreateEpoll(),
+            LoopKind.Uring => CreateUring(options.Uring),
             LoopKind.Portable => new PortableBackend(),
             _ => OperatingSystem.IsLinux() ? new EpollBackend() : new PortableBackend(),
         };
@@ -27,6 +29,11 @@ internal static class BackendCatalog
             ? new EpollBackend()
             : throw new BackendUnavailableException("epoll", "epoll is Linux's own. Use portable, or auto.");
 
+    private static UringBackend CreateUring(UringOptions options)
+        => OperatingSystem.IsLinux()
+            ? new UringBackend(options)
+            : throw new BackendUnavailableException("uring", "io_uring is Linux's own. Use portable, or auto.");
+
     private static LoopKind FromEnvironment()
     {
         string? name = Environment.GetEnvironmentVariable(EventLoopOptions.BackendVariable);
@@ -34,9 +41,10 @@ internal static class BackendCatalog
         {
             null or "" or "AUTO" => LoopKind.Auto,
             "EPOLL" => LoopKind.Epoll,
+            "URING" => LoopKind.Uring,
             "PORTABLE" => LoopKind.Portable,
             _ => throw new BackendUnavailableException(
-                name, $"{EventLoopOptions.BackendVariable} names no kind of loop. It may be auto, epoll or portable."),
+                name, $"{EventLoopOptions.BackendVariable} names no kind of loop. It may be auto, epoll, uring or portable."),
         };
     }
 }

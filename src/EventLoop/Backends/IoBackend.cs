@@ -14,7 +14,7 @@ namespace Toolkit.Backends;
 /// </para>
 /// <list type="number">
 /// <item><description>
-/// Threads: everything belongs to the thread of <see cref="Attach"/>, except <see cref="Wake"/> and
+/// Threads: everything belongs to the thread of <see cref="Attach"/>, or between runs to the loop's owner, except <see cref="Wake"/> and
 /// <see cref="Clock"/>, which any thread may use, before <see cref="Attach"/> and after disposal too.
 /// </description></item>
 /// <item><description>
@@ -72,6 +72,14 @@ public abstract class IoBackend : IDisposable
 
     /// <summary>Binds the backend to the calling thread. Called when the loop begins to run, each time.</summary>
     public abstract void Attach();
+
+    /// <summary>
+    /// The loop stops running. Until the next <see cref="Attach"/>, which may be on another thread when the loop is disposed
+    /// there, the backend is not polled, but operations may be submitted and cancelled, and handles released.
+    /// </summary>
+    public virtual void Detach()
+    {
+    }
 
     /// <summary>
     /// Submits what is to be submitted, waits until something has completed, <see cref="Wake"/> was called or the time has
@@ -320,7 +328,8 @@ public abstract class IoBackend : IDisposable
         // Ending: its end is on its way.
         if (operation is { State: IoOperationState.Armed })
         {
-            EndLater(operation, SocketError.OperationAborted);
+            operation.State = IoOperationState.Ending;
+            Disarm(operation);
         }
     }
 

@@ -26,8 +26,8 @@ namespace Toolkit.Backends.Epoll;
 /// the file does. A process that forks at the wrong moment holds a copy of the file; closing our descriptor then leaves
 /// the registration in place, reporting events for ever with no descriptor left to switch them off by. So a descriptor is
 /// always taken out before it is closed. Its number may be given to a stranger right away, while events for the old
-/// holder are still in the batch at hand; so what is registered is not the number but a slot and its generation, and an
-/// event whose generation is not current is dropped.
+/// holder are still in the batch at hand; so what is registered is not the number but a token of
+/// <see cref="HandleTable{THandle}"/>, and an event whose token is nobody's is dropped.
 /// </para>
 /// </remarks>
 [SupportedOSPlatform("linux")]
@@ -41,7 +41,7 @@ internal sealed unsafe class EpollBackend : IoBackend
     /// <summary>Beyond this a larger receive buffer gained nothing, and one connection would hold up the others.</summary>
     private const int MaxReceiveBuffer = 1024 * 1024;
 
-    /// <summary>What epoll reports for the wake-up descriptor; no slot has this number.</summary>
+    /// <summary>What epoll reports for the wake-up descriptor; no handle has this token.</summary>
     private const ulong WakeToken = ulong.MaxValue;
 
     /// <summary>Of a wait that a signal has ended.</summary>
@@ -61,9 +61,7 @@ internal sealed unsafe class EpollBackend : IoBackend
     private readonly byte[] _events = GC.AllocateUninitializedArray<byte>(CompletionsPerPoll * s_eventSize, pinned: true);
 
     // Loop thread only.
-    private Slot[] _slots = new Slot[64];
-    private int _freeSlot = -1;
-    private int _usedSlots;
+    private readonly HandleTable<EpollHandle> _handles = new();
     private byte[] _receiveBuffer = GC.AllocateUninitializedArray<byte>(InitialReceiveBuffer, pinned: true);
     private bool _hasNanosecondWait = true;
 
@@ -188,7 +186,7 @@ internal sealed unsafe class EpollBackend : IoBackend
         }
 
         Unregister(closed);
-        RemoveHandle(closed);
+        _handles.Remove(closed.Token);
         _ = Libc.Close(closed.Fd);
     }
 
@@ -199,16 +197,12 @@ internal sealed unsafe class EpollBackend : IoBackend
             return;
         }
 
-        for (int i = 0; i < _usedSlots; i++)
+        foreach (EpollHandle handle in _handles.Snapshot())
         {
-            if (_slots[i].Handle is { } handle)
-            {
-                _ = Libc.Close(handle.Fd);
-            }
+            _handles.Remove(handle.Token);
+            _ = Libc.Close(handle.Fd);
         }
 
-        _slots = [];
-        _usedSlots = 0;
         _wake.Dispose();
         _epoll.Dispose();
     }
@@ -273,7 +267,7 @@ internal sealed unsafe class EpollBackend : IoBackend
     private static int CheckWait(int errno)
         => errno == Errno.Interrupted
             ? Interrupted
-            : throw new SocketException((int)Errno.ToSocketError(errno), $"Waiting for events failed (errno {errno}).");
+            : throw new BackendFailedException("epoll", $"waiting for events failed (errno {errno}).");
 
     private int Dispatch(EpollEvents events, long token)
     {
@@ -284,8 +278,7 @@ internal sealed unsafe class EpollBackend : IoBackend
             return 0;
         }
 
-        ref Slot slot = ref _slots[(int)(token & uint.MaxValue)];
-        if (slot.Generation != (uint)(token >>> 32) || slot.Handle is not { } handle)
+        if (_handles.Find((ulong)token) is not { } handle)
         {
             return 0; // the holder was released, by a callback of this very batch
         }
@@ -488,7 +481,7 @@ internal sealed unsafe class EpollBackend : IoBackend
     private SocketError SetInterest(EpollHandle handle, EpollEvents interest)
     {
         int operation = handle.IsRegistered ? Libc.EpollModify : Libc.EpollAdd;
-        if (Control(operation, handle.Fd, interest, TokenOf(handle)) != 0)
+        if (Control(operation, handle.Fd, interest, handle.Token) != 0)
         {
             return Errno.ToSocketError(Errno.Last);
         }
@@ -552,45 +545,10 @@ internal sealed unsafe class EpollBackend : IoBackend
         return Libc.EpollControl(_epollFd, operation, fd, happening);
     }
 
-    private ulong TokenOf(EpollHandle handle) => ((ulong)_slots[handle.Slot].Generation << 32) | (uint)handle.Slot;
-
     private EpollHandle AddHandle(int fd, SocketName local, SocketName remote)
     {
         var handle = new EpollHandle(this, fd, local, remote);
-        int index = _freeSlot;
-        if (index >= 0)
-        {
-            _freeSlot = _slots[index].NextFree;
-        }
-        else
-        {
-            if (_usedSlots == _slots.Length)
-            {
-                Array.Resize(ref _slots, _slots.Length * 2);
-            }
-
-            index = _usedSlots++;
-        }
-
-        _slots[index].Handle = handle;
-        handle.Slot = index;
+        handle.Token = _handles.Add(handle);
         return handle;
-    }
-
-    private void RemoveHandle(EpollHandle handle)
-    {
-        ref Slot slot = ref _slots[handle.Slot];
-        slot.Handle = null;
-        slot.Generation++;
-        slot.NextFree = _freeSlot;
-        _freeSlot = handle.Slot;
-    }
-
-    [StructLayout(LayoutKind.Auto)]
-    private struct Slot
-    {
-        public EpollHandle? Handle;
-        public uint Generation;
-        public int NextFree;
     }
 }

@@ -23,8 +23,8 @@ internal sealed class EpollHandle : IoHandle
 
     public int Fd { get; }
 
-    /// <summary>The handle's place in the backend's table; with its generation it is what epoll reports.</summary>
-    public int Slot { get; set; }
+    /// <summary>What epoll reports for the handle.</summary>
+    public ulong Token { get; set; }
 
     /// <summary>What epoll has been asked to report.</summary>
     public EpollEvents Interest { get; set; }

@@ -13,6 +13,7 @@ internal static class Errno
     public const int OutOfMemory = 12;
     public const int AccessDenied = 13;
     public const int Fault = 14;
+    public const int Busy = 16;
     public const int Exists = 17;
     public const int NoEntry = 2;
     public const int Invalid = 22;
@@ -21,6 +22,7 @@ internal static class Errno
     public const int NoSpace = 28;
     public const int BrokenPipe = 32;
     public const int NoSystemCall = 38;
+    public const int TimerExpired = 62;
     public const int Protocol = 71;
     public const int NotSocket = 88;
     public const int NoProtocolOption = 92;
@@ -43,6 +45,7 @@ internal static class Errno
     public const int HostUnreachable = 113;
     public const int Already = 114;
     public const int InProgress = 115;
+    public const int Canceled = 125;
 
     /// <summary>The error of the system call that failed just now on this thread.</summary>
     public static int Last => Marshal.GetLastSystemError();

@@ -13,6 +13,7 @@ internal static unsafe partial class Libc
     public const int SocketStream = 1;
     public const int SocketNonBlocking = 0x800;
     public const int SocketCloseOnExec = 0x80000;
+    public const int MessageDoNotWait = 0x40;
     public const int MessageNoSignal = 0x4000;
     public const int ShutdownWrite = 1;
 
@@ -90,6 +91,15 @@ internal static unsafe partial class Libc
 
     /// <summary>epoll_pwait2, the same number on every architecture.</summary>
     public const int EpollPwait2Number = 441;
+
+    [LibraryImport("libc", EntryPoint = "mmap")]
+    public static partial void* Map(void* address, nuint length, int protection, int flags, int fd, nint offset);
+
+    [LibraryImport("libc", EntryPoint = "munmap")]
+    public static partial int Unmap(void* address, nuint length);
+
+    /// <summary>What <see cref="Map"/> returns on failure.</summary>
+    public static void* MapFailed => (void*)-1;
 
     [StructLayout(LayoutKind.Sequential)]
     public struct TimeSpec

@@ -1,0 +1,18 @@
+namespace Toolkit.Tests;
+
+/// <summary>The loop that a suite runs on: a kind, or a kind under conditions that are worth a run of their own.</summary>
+/// <param name="Kind">The kind of loop.</param>
+/// <param name="Configure">What is special about it; null for nothing.</param>
+public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Configure = null)
+{
+    /// <summary>A ring that is short of everything: its queues overflow, its buffers run out, a multishot ends all the time.</summary>
+    public static LoopUnderTest TightUring { get; } = new(
+        LoopKind.Uring,
+        options => options.Uring = new UringOptions { Submissions = 2, Completions = 4, Buffers = 2, BufferSize = 1024 });
+
+    /// <summary>A ring as kernels before Linux 6.12 have it, where each receive takes a whole buffer.</summary>
+    public static LoopUnderTest WholeBufferUring { get; } = new(
+        LoopKind.Uring, options => options.Uring = new UringOptions { WholeBuffers = true });
+
+    public static implicit operator LoopUnderTest(LoopKind kind) => new(kind);
+}
