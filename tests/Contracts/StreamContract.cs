@@ -10,6 +10,10 @@ public abstract class StreamContract(LoopUnderTest subject) : LoopContract(subje
 {
     private const int NarrowBuffer = 8 * 1024;
 
+    /// <summary>The names of the callbacks that <see cref="TestProtocol.OnEvery"/> is called for.</summary>
+    public static TheoryData<string> EveryCallback =>
+        ["ConnectionMade", "DataReceived", "EofReceived", "PauseWriting", "ResumeWriting", "ConnectionLost"];
+
     /// <summary>A connection whose kernel takes little, so that back-pressure is quick.</summary>
     protected static TcpOptions Narrow { get; } = new() { SendBufferSize = NarrowBuffer, ReceiveBufferSize = NarrowBuffer };
 

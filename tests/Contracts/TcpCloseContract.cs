@@ -254,27 +254,13 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     });
 
     [Theory]
-    [InlineData("ConnectionMade")]
-    [InlineData("DataReceived")]
-    [InlineData("EofReceived")]
-    [InlineData("PauseWriting")]
-    [InlineData("ResumeWriting")]
-    [InlineData("ConnectionLost")]
+    [MemberData(nameof(EveryCallback))]
     public void CloseAndAbort_FromEveryCallbackManyTimes_EndOnce(string callback) => Run(async loop =>
     {
         foreach (string order in (string[])["C", "A", "CC", "CA", "AC", "CACA"])
         {
             var protocol = new TestProtocol();
-            protocol.OnMade = p => At("ConnectionMade", p.Transport);
-            protocol.OnData = (p, _) => At("DataReceived", p.Transport);
-            protocol.OnPause = p => At("PauseWriting", p.Transport);
-            protocol.OnResume = p => At("ResumeWriting", p.Transport);
-            protocol.OnLost = (p, _) => At("ConnectionLost", p.Transport);
-            protocol.OnEof = p =>
-            {
-                At("EofReceived", p.Transport);
-                return false;
-            };
+            protocol.OnEvery(here => At(here, protocol.Transport));
             Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
             if (!protocol.Transport.IsClosing)
             {
