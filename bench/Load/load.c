@@ -6,8 +6,9 @@
 //   load churn PORT PID CONNECTIONS 1     SIZE WINDOW_MS WARMUPS   connect, echo, close; so many at a time
 //   load idle  PORT PID CONNECTIONS 1     SIZE 0         0         each echoes once and is held
 //
-// It speaks in lines. "ready" means that it is warm (or holds its connections) and waits for a line before it goes on; the last
-// line is the result as JSON. What must not happen ends it with a message and status 1.
+// It speaks in lines, and waits for a line after each: "ready" when it is warm (or holds its connections), "measured" after the
+// window, while all connections are open. The last line is the result as JSON. What must not happen ends it with a message and
+// status 1.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -377,10 +378,11 @@ static bool warm_up(uint64_t window, int most, int *windows)
     return false;
 }
 
-static void say_ready(void)
+// Whoever started us may look at the server now, and says when to go on.
+static void halt(const char *where)
 {
     char line[16];
-    puts("ready");
+    puts(where);
     fflush(stdout);
     if (fgets(line, sizeof line, stdin) == NULL)
         die("nobody listens");
@@ -393,13 +395,14 @@ static void measure(uint64_t window, int most)
     int windows;
     bool settled = warm_up(window, most, &windows);
     struct edge paused = read_edge();
-    say_ready();
+    halt("ready");
     run_for(50 * MILLISECOND); // what piled up meanwhile is not measured
 
     memset(histogram, 0, sizeof histogram);
     struct edge from = read_edge();
     run_for(window);
     struct edge to = read_edge();
+    halt("measured");
 
     uint64_t ours = to.server_cpu - from.server_cpu + to.load_cpu - from.load_cpu;
     uint64_t busy = to.busy - from.busy;
@@ -469,7 +472,7 @@ static void hold_idle(void)
             connect_blocking(&connections[i]);
         echo_once(first, last);
     }
-    say_ready();
+    halt("ready");
     echo_once(0, connection_count); // they live
     puts("{}");
 }
