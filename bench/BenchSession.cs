@@ -1,5 +1,4 @@
 using Toolkit.Bench.Cells;
-using Toolkit.Bench.Goals;
 using Toolkit.Bench.Measuring;
 using Toolkit.Bench.Peers;
 using Toolkit.Bench.Primitives;
@@ -48,17 +47,14 @@ internal static class BenchSession
                 Print(measurement);
             },
             failure => Fail(run, failure));
-        if (plan.WithPrimitives)
-        {
-            PrimitiveRounds.Run(
-                plan.Rounds,
-                primitive =>
-                {
-                    run.Primitives.Add(primitive);
-                    Console.Out.WriteLine($"{primitive.Name,-52} {primitive.Runner,-12} {Text.Of(primitive.Nanoseconds),8} ns");
-                },
-                failure => Fail(run, failure));
-        }
+        PrimitiveRounds.Run(
+            plan.PrimitiveRounds,
+            primitive =>
+            {
+                run.Primitives.Add(primitive);
+                Console.Out.WriteLine($"{primitive.Name,-52} {primitive.Runner,-12} {Text.Of(primitive.Nanoseconds),8} ns");
+            },
+            failure => Fail(run, failure));
 
         Console.Out.WriteLine();
         Console.Out.WriteLine($"Written to {report.Write(folder)}.");

@@ -23,11 +23,12 @@ var peers = new Option<string[]>("--peers")
 var rounds = new Option<int?>("--rounds") { Description = "How many rounds; 3 in quick mode, 9 in full mode." };
 var window = new Option<int?>("--window")
 {
-    Description = "How many milliseconds are measured; 250 in quick mode, 1000 in full mode.",
+    Description = "How many milliseconds are measured; 250 in quick mode, 500 in full mode.",
 };
 var attempts = new Option<int?>("--attempts")
 {
-    Description = "How often a disturbed measurement is made at most, of which the least disturbed counts; 1 in quick mode, 3 in full mode.",
+    Description = "How often a disturbed measurement is made at most; the least disturbed counts. "
+        + "1 in quick mode, 2 in full mode.",
 };
 var primitives = new Option<bool?>("--primitives")
 {
@@ -68,7 +69,8 @@ quick.SetAction(result => Measure(result, isFull: false));
 full.SetAction(result => Measure(result, isFull: true));
 list.SetAction(_ => List());
 report.SetAction(result => Console.Out.WriteLine(
-    new PerformanceReport(BenchRun.Load(result.GetValue(file)!.FullName)).Write(result.GetValue(output) ?? Repository.Artifacts)));
+    new PerformanceReport(BenchRun.Load(result.GetValue(file)!.FullName))
+        .Write(result.GetValue(output) ?? Repository.Artifacts)));
 
 // What this program starts itself as: servers, and the primitives of .NET.
 var kind = new Argument<string>("kind");
@@ -99,18 +101,19 @@ int Measure(ParseResult result, bool isFull)
         Cells = Select(CellCatalog.All, cell => cell.Name, cellNames ?? (isFull ? ["*"] : [.. CellCatalog.Quick])),
         Peers = Select(PeerCatalog.All, peer => peer.Name, peerNames ?? (isFull ? ["*"] : [.. PeerCatalog.Quick])),
         Rounds = result.GetValue(rounds) ?? (isFull ? 9 : 3),
-        Window = TimeSpan.FromMilliseconds(result.GetValue(window) ?? (isFull ? 1000 : 250)),
-        WarmUps = isFull ? 8 : 6,
-        Attempts = result.GetValue(attempts) ?? (isFull ? 3 : 1),
-        WithPrimitives = result.GetValue(primitives) ?? cellNames is null,
+        Window = TimeSpan.FromMilliseconds(result.GetValue(window) ?? (isFull ? 500 : 250)),
+        LeastWarmUp = TimeSpan.FromSeconds(isFull ? 1.5 : 0.5),
+        MostWarmUp = TimeSpan.FromSeconds(isFull ? 4 : 1.5),
+        Attempts = result.GetValue(attempts) ?? (isFull ? 2 : 1),
+        PrimitiveRounds = !(result.GetValue(primitives) ?? cellNames is null) ? 0 : result.GetValue(rounds) ?? (isFull ? 9 : 1),
     };
-    if ((plan.Cells.Count == 0 || plan.Peers.Count == 0) && !plan.WithPrimitives)
+    if ((plan.Cells.Count == 0 || plan.Peers.Count == 0) && plan.PrimitiveRounds == 0)
     {
         Console.Error.WriteLine("There is no such cell or no such peer. See: list");
         return 2;
     }
 
-    bool isComplete = isFull && cellNames is null && peerNames is null && plan.WithPrimitives;
+    bool isComplete = isFull && cellNames is null && peerNames is null && plan.PrimitiveRounds > 0;
     return BenchSession.Run(plan, result.GetValue(output) ?? (isComplete ? Repository.Documents : Repository.Artifacts));
 }
 

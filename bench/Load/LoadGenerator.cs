@@ -22,8 +22,9 @@ internal sealed record LoadResult(
 
 /// <summary>Drives the load generator, which is a program in C and a process of its own.</summary>
 /// <param name="window">How long is measured.</param>
-/// <param name="warmUps">How many windows it may take until two agree.</param>
-internal sealed class LoadGenerator(TimeSpan window, int warmUps)
+/// <param name="leastWarmUp">How long it warms up at least.</param>
+/// <param name="mostWarmUp">How long it waits at most for two windows to agree.</param>
+internal sealed class LoadGenerator(TimeSpan window, TimeSpan leastWarmUp, TimeSpan mostWarmUp)
 {
     private const int LoadCore = 1;
 
@@ -58,7 +59,7 @@ internal sealed class LoadGenerator(TimeSpan window, int warmUps)
 
     private void Halt(LineTalk talk, string where, Action action)
     {
-        string line = talk.ReadLine(s_patience + (window * (warmUps + 1)));
+        string line = talk.ReadLine(s_patience + (window * 2) + mostWarmUp);
         if (line != where)
         {
             throw new MeasurementFailedException($"The generator says {line} instead of {where}.");
@@ -72,7 +73,8 @@ internal sealed class LoadGenerator(TimeSpan window, int warmUps)
     {
         IEnumerable<string> numbers = ((int[])
         [
-            server.Port, server.Id, connections, cell.Depth, cell.Size, (int)window.TotalMilliseconds, warmUps,
+            server.Port, server.Id, connections, cell.Depth, cell.Size,
+            .. ((TimeSpan[])[window, leastWarmUp, mostWarmUp]).Select(time => (int)time.TotalMilliseconds),
         ]).Select(number => number.ToString(CultureInfo.InvariantCulture));
         return new LineTalk("The generator", ExternalProgram.PinTo(
             LoadCore, _program.Build().Path!, [cell.Workload.ToString().ToLowerInvariant(), .. numbers]));

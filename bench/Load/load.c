@@ -1,10 +1,14 @@
 // The load generator: one thread, one epoll, raw sockets, and none of the toolkit. It keeps messages in flight, checks every
 // byte that comes back, and reads the CPU time of the server and its own at the edges of the window that it measures.
 //
-//   load echo  PORT PID CONNECTIONS DEPTH SIZE WINDOW_MS WARMUPS   DEPTH messages in flight on each connection
-//   load bulk  PORT PID CONNECTIONS 1     SIZE WINDOW_MS WARMUPS   one way; the server counts, and says so at the end
-//   load churn PORT PID CONNECTIONS 1     SIZE WINDOW_MS WARMUPS   connect, echo, close; so many at a time
-//   load idle  PORT PID CONNECTIONS 1     SIZE 0         0         each echoes once and is held
+//   load WORKLOAD PORT PID CONNECTIONS DEPTH SIZE WINDOW_MS LEAST_WARM_UP_MS MOST_WARM_UP_MS
+//
+//   echo   DEPTH messages in flight on each connection
+//   bulk   one way; the server counts, and says at the end how much there was
+//   churn  connect, echo, reset; CONNECTIONS at a time
+//   idle   each connection echoes once and is held
+//
+// It is warm when two windows have agreed within 5 % after the least time, or when the most is over.
 //
 // It speaks in lines, and waits for a line after each: "ready" when it is warm (or holds its connections), "measured" after the
 // window, while all connections are open. The last line is the result as JSON. What must not happen ends it with a message and
@@ -359,22 +363,24 @@ static double cost_of(const struct edge *from, const struct edge *to)
 
 static bool agree(double a, double b) { return a < b * 1.05 && b < a * 1.05; }
 
-static bool warm_up(uint64_t window, int most, int *windows)
+static bool warm_up(uint64_t window, uint64_t least, uint64_t most, int *windows)
 {
     double rate = 0, cost = 0;
-    for (*windows = 1; *windows <= most; ++*windows) {
+    uint64_t start = now(), elapsed;
+    do {
         struct edge from = read_edge();
         run_for(window);
         struct edge to = read_edge();
         if (requests_between(&from, &to) == 0)
             die("nothing came back within a window");
+        ++*windows;
+        elapsed = to.time - start;
         bool settled = agree(rate, rate_of(&from, &to)) && agree(cost, cost_of(&from, &to));
         rate = rate_of(&from, &to);
         cost = cost_of(&from, &to);
-        if (settled)
+        if (settled && elapsed >= least)
             return true;
-    }
-    *windows = most;
+    } while (elapsed < most);
     return false;
 }
 
@@ -390,10 +396,10 @@ static void halt(const char *where)
 
 static double seconds(uint64_t duration) { return (double)duration / (double)SECOND; }
 
-static void measure(uint64_t window, int most)
+static void measure(uint64_t window, uint64_t least, uint64_t most)
 {
-    int windows;
-    bool settled = warm_up(window, most, &windows);
+    int windows = 0;
+    bool settled = warm_up(window, least, most, &windows);
     struct edge paused = read_edge();
     halt("ready");
     run_for(50 * MILLISECOND); // what piled up meanwhile is not measured
@@ -480,8 +486,8 @@ static void hold_idle(void)
 int main(int count, char **arguments)
 {
     static const char *const names[] = { "echo", "bulk", "churn", "idle" };
-    if (count != 9)
-        die("load WORKLOAD PORT PID CONNECTIONS DEPTH SIZE WINDOW_MS WARMUPS");
+    if (count != 10)
+        die("load WORKLOAD PORT PID CONNECTIONS DEPTH SIZE WINDOW_MS LEAST_WARM_UP_MS MOST_WARM_UP_MS");
     while (workload <= IDLE && strcmp(arguments[1], names[workload]) != 0)
         workload++;
     if (workload > IDLE)
@@ -495,7 +501,8 @@ int main(int count, char **arguments)
     depth = (uint32_t)atoi(arguments[5]);
     size = (uint32_t)atoi(arguments[6]);
     uint64_t window = (uint64_t)atoi(arguments[7]) * MILLISECOND;
-    int warm_ups = atoi(arguments[8]);
+    uint64_t least = (uint64_t)atoi(arguments[8]) * MILLISECOND;
+    uint64_t most = (uint64_t)atoi(arguments[9]) * MILLISECOND;
     if (workload == IDLE && size > sizeof incoming)
         die("an idle connection echoes one small message");
 
@@ -517,17 +524,17 @@ int main(int count, char **arguments)
         open_all();
         for (uint32_t i = 0; i < connection_count; i++)
             send_messages(&connections[i], depth, now());
-        measure(window, warm_ups);
+        measure(window, least, most);
         break;
     case BULK:
         open_all();
-        measure(window, warm_ups);
+        measure(window, least, most);
         check_counts();
         break;
     case CHURN:
         for (uint32_t i = 0; i < connection_count; i++)
             begin_newcomer(&connections[i]);
-        measure(window, warm_ups);
+        measure(window, least, most);
         break;
     case IDLE:
         hold_idle();

@@ -18,12 +18,15 @@ internal sealed record Plan
 
     public required TimeSpan Window { get; init; }
 
-    public required int WarmUps { get; init; }
+    public required TimeSpan LeastWarmUp { get; init; }
+
+    public required TimeSpan MostWarmUp { get; init; }
 
     /// <summary>How often a disturbed measurement is made at most.</summary>
     public required int Attempts { get; init; }
 
-    public required bool WithPrimitives { get; init; }
+    /// <summary>How many rounds of the primitives of loops; zero for none.</summary>
+    public required int PrimitiveRounds { get; init; }
 }
 
 /// <summary>
@@ -40,7 +43,7 @@ internal sealed class Rounds(Plan plan)
 
     private static readonly TimeSpan s_settling = TimeSpan.FromMilliseconds(300);
 
-    private readonly LoadGenerator _load = new(plan.Window, plan.WarmUps);
+    private readonly LoadGenerator _load = new(plan.Window, plan.LeastWarmUp, plan.MostWarmUp);
 
     /// <returns>Why nothing can be measured; null if it can.</returns>
     public string? Prepare() => _load.Build();

@@ -24,10 +24,10 @@ internal sealed class DotNetPeer(string name, string title, params string[] argu
 
     public override Presence Probe()
     {
+        string runtime = $".NET {Environment.Version}";
         string toolkit = typeof(EventLoop).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
             .InformationalVersion;
-        string version = arguments[0] == "toolkit" ? $"Toolkit {toolkit}, .NET {Environment.Version}" : $".NET {Environment.Version}";
-        return new(version, null);
+        return new(arguments[0] == "toolkit" ? $"{toolkit}, {runtime}" : runtime, null);
     }
 
     public override bool Serves(Cell cell) => Cells is null || Cells(cell);

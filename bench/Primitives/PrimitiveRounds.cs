@@ -42,8 +42,11 @@ internal static class PrimitiveRounds
 
     /// <summary>Times those of .NET in this process, and prints them as the script does.</summary>
     public static async Task PrintAsync(string runner)
-        => Console.Out.WriteLine(JsonSerializer.Serialize(
-            runner == Runner.Toolkit ? LoopPrimitives.Measure() : await PoolPrimitives.MeasureAsync(), JsonSerializerOptions.Web));
+    {
+        IReadOnlyList<PrimitiveMeasurement> measurements =
+            runner == Runner.Toolkit ? LoopPrimitives.Measure() : await PoolPrimitives.MeasureAsync();
+        Console.Out.WriteLine(JsonSerializer.Serialize(measurements, JsonSerializerOptions.Web));
+    }
 
     private static PrimitiveMeasurement[] Read(string output)
         => JsonSerializer.Deserialize<PrimitiveMeasurement[]>(output, JsonSerializerOptions.Web)!;

@@ -63,9 +63,10 @@ internal static class BarChart
             int y = top + TitleHeight + (i * RowHeight);
             int middle = y + (BarHeight / 2);
             int x = left + LabelWidth;
+            string kind = bar.IsOurs ? "ours" : "theirs";
             body.AppendLine($"""
                 <text class="label" x="{x - 6}" y="{y + 9}">{Escape(bar.Label)}</text>
-                <rect class="{(bar.IsOurs ? "ours" : "theirs")}" x="{x}" y="{y}" height="{BarHeight}" width="{At(bar.Figures.Median)}"/>
+                <rect class="{kind}" x="{x}" y="{y}" height="{BarHeight}" width="{At(bar.Figures.Median)}"/>
                 <line x1="{x + At(bar.Figures.Lower)}" x2="{x + At(bar.Figures.Upper)}" y1="{middle}" y2="{middle}"/>
                 <text x="{x + At(bar.Figures.Upper) + 5}" y="{y + 9}">{Text.Of(bar.Figures.Median)}</text>
                 """);

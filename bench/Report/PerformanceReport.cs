@@ -111,7 +111,8 @@ internal sealed class PerformanceReport(BenchRun run)
         _ => Describe(judgement.Verdict),
     };
 
-    private static string Describe(Verdict verdict) => verdict == Verdict.NotMeasured ? "not measured" : verdict.ToString().ToLowerInvariant();
+    private static string Describe(Verdict verdict)
+        => verdict == Verdict.NotMeasured ? "not measured" : verdict.ToString().ToLowerInvariant();
 
     private string DescribeGroup(IGrouping<string, Cell> group)
     {
@@ -187,7 +188,10 @@ internal sealed class PerformanceReport(BenchRun run)
             Metric.AllocatedPerRequest, Metric.MemoryPerConnection, Metric.Disturbance,
         ];
         var table = new MarkdownTable(
-            ["cell", "peer", .. metrics.Select(metric => $"{metric.Name}, {metric.Unit}"), "limited by", "warm-up windows", "attempts"]);
+        [
+            "cell", "peer", .. metrics.Select(metric => $"{metric.Name}, {metric.Unit}"),
+            "limited by", "warm-up windows", "attempts",
+        ]);
         foreach ((Cell cell, PeerRecord peer) in from cell in CellCatalog.All from peer in run.Peers select (cell, peer))
         {
             Measurement[] all = [.. run.Measurements.Where(m => m.Cell == cell.Name && m.Peer == peer.Name)];
@@ -217,12 +221,12 @@ internal sealed class PerformanceReport(BenchRun run)
 
     private static string DescribeHistory(IEnumerable<BenchRun> history)
     {
+        string[] others = [PeerCatalog.Uvloop, PeerCatalog.Asyncio, PeerCatalog.Kestrel];
+        string[] natives = [PeerCatalog.NativeEpoll, PeerCatalog.Libuv];
         (string Peer, string Cell)[] ratios =
         [
-            .. from peer in (string[])[PeerCatalog.NativeEpoll, PeerCatalog.Libuv, PeerCatalog.Uvloop, PeerCatalog.Asyncio, PeerCatalog.Kestrel]
-               select (peer, CellCatalog.EchoName(64, 64, 1)),
-            .. from peer in (string[])[PeerCatalog.Uvloop, PeerCatalog.Asyncio, PeerCatalog.Kestrel]
-               select (peer, "framed-d16"),
+            .. natives.Concat(others).Select(peer => (peer, CellCatalog.EchoName(64, 64, 1))),
+            .. others.Select(peer => (peer, "framed-d16")),
         ];
         var table = new MarkdownTable(
             ["date", "rounds", .. ratios.Select(ratio => $"{ratio.Cell} / {ratio.Peer}"), "B per idle connection", "goals"]);
