@@ -16,8 +16,7 @@ internal static class BenchSession
     public static int Run(Plan plan, string folder)
     {
         WarnOfDebugBuild();
-        var rounds = new Rounds(plan);
-        if (rounds.Prepare() is { } error)
+        if (new Rounds(plan).Prepare() is { } error)
         {
             Console.Error.WriteLine($"The load generator cannot be built: {error}. See bench/README.md for what it takes.");
             return 1;
@@ -39,7 +38,6 @@ internal static class BenchSession
             Peers = [.. presences.Select(p => new PeerRecord(p.Key.Name, p.Key.Title, p.Value.Version, p.Value.Missing))],
         };
         var present = new Rounds(plan with { Peers = [.. plan.Peers.Where(peer => presences[peer].Missing is null)] });
-        var report = new PerformanceReport(run);
         present.Run(
             measurement =>
             {
@@ -57,7 +55,7 @@ internal static class BenchSession
             failure => Fail(run, failure));
 
         Console.Out.WriteLine();
-        Console.Out.WriteLine($"Written to {report.Write(folder)}.");
+        Console.Out.WriteLine($"Written to {new PerformanceReport(run).Write(folder)}.");
         return run.Failures.Count == 0 ? 0 : 1;
     }
 

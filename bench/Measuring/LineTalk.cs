@@ -22,6 +22,10 @@ internal sealed class LineTalk : IDisposable
 
     public int Id => _process.Id;
 
+    /// <summary>How it has ended; null while it runs.</summary>
+    public string? Ending
+        => _process.HasExited ? $"{_name} has ended with status {_process.ExitCode}: {_lastError ?? "without a word"}" : null;
+
     /// <exception cref="MeasurementFailedException">It says nothing in time, or has ended.</exception>
     public string ReadLine(TimeSpan patience)
     {
@@ -34,7 +38,7 @@ internal sealed class LineTalk : IDisposable
         if (line.Result is null)
         {
             _process.WaitForExit(s_grace); // and with it its last words
-            throw new MeasurementFailedException($"{_name} has ended: {_lastError ?? "without a word"}");
+            throw new MeasurementFailedException(Ending ?? $"{_name} has closed its output.");
         }
 
         return line.Result;
@@ -50,7 +54,7 @@ internal sealed class LineTalk : IDisposable
         }
         catch (IOException)
         {
-            throw new MeasurementFailedException($"{_name} has ended: {_lastError ?? "without a word"}");
+            throw new MeasurementFailedException(Ending ?? $"{_name} has closed its input.");
         }
     }
 

@@ -87,7 +87,14 @@ internal sealed class Rounds(Plan plan)
     private Measurement Measure(Cell cell, Peer peer)
     {
         using var server = new ServerProcess(peer, cell);
-        return cell.Workload == Workload.Idle ? MeasureMemory(cell, peer, server) : MeasureLoad(cell, peer, server);
+        try
+        {
+            return cell.Workload == Workload.Idle ? MeasureMemory(cell, peer, server) : MeasureLoad(cell, peer, server);
+        }
+        catch (MeasurementFailedException exception) when (server.Ending is { } ending)
+        {
+            throw new MeasurementFailedException($"{exception.Message} {ending}");
+        }
     }
 
     private Measurement MeasureLoad(Cell cell, Peer peer, ServerProcess server)

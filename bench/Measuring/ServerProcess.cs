@@ -33,6 +33,9 @@ internal sealed class ServerProcess : IDisposable
 
     public int Port { get; }
 
+    /// <summary>How it has ended; null while it runs.</summary>
+    public string? Ending => _talk.Ending;
+
     /// <returns>Null from a server that does not know.</returns>
     public long? ReadAllocatedBytes() => Ask(ServerControl.Allocated);
 

@@ -62,7 +62,7 @@ internal sealed class LoopPrimitives
     private Task Begin(int count)
     {
         _left = count;
-        _done = new TaskCompletionSource();
+        _done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously); // or the next run began in this
         return _done.Task;
     }
 

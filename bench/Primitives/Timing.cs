@@ -27,11 +27,11 @@ internal sealed class Timing(string runner)
         long allocated = 0;
         for (int i = 0; i < Repetitions; i++)
         {
-            long before = GC.GetTotalAllocatedBytes();
+            long before = GC.GetTotalAllocatedBytes(precise: true);
             long start = Stopwatch.GetTimestamp();
             await run();
             times[i] = Stopwatch.GetElapsedTime(start).TotalNanoseconds / count;
-            allocated += GC.GetTotalAllocatedBytes() - before;
+            allocated += GC.GetTotalAllocatedBytes(precise: true) - before;
         }
 
         Results.Add(new(name, runner, Quartiles.Of(times)!.Value.Median, (double)allocated / Repetitions / count));

@@ -55,13 +55,17 @@ internal sealed class PerformanceReport(BenchRun run)
         return parts.Aggregate(template, (text, part) => text.Replace($"{{{{{part.Place}}}}}", part.Text.TrimEnd()));
     }
 
-    private string DescribeMachine() => $"""
-        {run.Date:yyyy-MM-dd HH:mm} UTC, {run.Mode} mode, {run.Rounds} rounds, windows of {run.WindowSeconds:0.##} s.
-        {run.Machine.Processor}, {run.Machine.Cores} cores, {run.Machine.Memory}; {run.Machine.System}, kernel
-        {run.Machine.Kernel}; loopback only{(run.Machine.RaisedPriority ? "; raised priority" : "")}. In the median of all
-        measurements {Text.Of(Quartiles.Of(Disturbances())?.Median)} % of a core was stolen or used by others, in the worst
-        {Text.Of(Disturbances().DefaultIfEmpty().Max())} %.
-        """;
+    private string DescribeMachine()
+    {
+        Machine machine = run.Machine;
+        return $"""
+            - {run.Date:yyyy-MM-dd HH:mm} UTC, {run.Mode} mode, {run.Rounds} interleaved rounds, {run.WindowSeconds:0.##} s each.
+            - {machine.Processor}, {machine.Cores} cores, {machine.Memory}; {machine.System}, kernel {machine.Kernel}.
+            - Loopback only{(machine.RaisedPriority ? "; all processes at raised priority" : "")}.
+            - Stolen or used by others, in percent of a core: {Text.Of(Quartiles.Of(Disturbances()))} of all measurements, and
+              {Text.Of(Disturbances().DefaultIfEmpty().Max())} in the worst.
+            """;
+    }
 
     private IEnumerable<double> Disturbances() => run.Measurements.Select(Metric.Disturbance.Of).OfType<double>();
 
