@@ -41,6 +41,13 @@ internal static class BenchSession
         present.Run(
             measurement =>
             {
+                // What a run of hours has brought is not lost with it.
+                if (run.Measurements is [.., { Cell: var cell }] && cell != measurement.Cell)
+                {
+                    Directory.CreateDirectory(Repository.Artifacts);
+                    run.Save(Repository.Unfinished);
+                }
+
                 run.Measurements.Add(measurement);
                 Print(measurement);
             },
@@ -54,6 +61,7 @@ internal static class BenchSession
             },
             failure => Fail(run, failure));
 
+        File.Delete(Repository.Unfinished);
         Console.Out.WriteLine();
         Console.Out.WriteLine($"Written to {new PerformanceReport(run).Write(folder)}.");
         return run.Failures.Count == 0 ? 0 : 1;

@@ -11,6 +11,9 @@ internal static class Repository
     /// <summary>Where all others are.</summary>
     public static string Artifacts => Path.Combine(Root, "artifacts", "bench");
 
+    /// <summary>The figures of a run that goes on, or did not come to its end: cell by cell.</summary>
+    public static string Unfinished => Path.Combine(Artifacts, "unfinished.json");
+
     private static string FindRoot()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
