@@ -38,13 +38,13 @@ internal static class BenchSession
             Peers = [.. presences.Select(p => new PeerRecord(p.Key.Name, p.Key.Title, p.Value.Version, p.Value.Missing))],
         };
         var present = new Rounds(plan with { Peers = [.. plan.Peers.Where(peer => presences[peer].Missing is null)] });
+        Directory.CreateDirectory(Repository.Artifacts);
         present.Run(
             measurement =>
             {
                 // What a run of hours has brought is not lost with it.
                 if (run.Measurements is [.., { Cell: var cell }] && cell != measurement.Cell)
                 {
-                    Directory.CreateDirectory(Repository.Artifacts);
                     run.Save(Repository.Unfinished);
                 }
 
