@@ -85,9 +85,3 @@ public abstract class AllocationContract(LoopUnderTest subject) : LoopContract(s
         public override void BufferUpdated(int count) => Transport.Write(_buffer.AsSpan(0, count));
     }
 }
-
-public sealed class EpollAllocationTests() : AllocationContract(LoopKind.Epoll);
-
-public sealed class PortableAllocationTests() : AllocationContract(LoopKind.Portable);
-
-public sealed class UringAllocationTests() : AllocationContract(LoopKind.Uring);

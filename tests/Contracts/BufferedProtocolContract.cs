@@ -276,13 +276,3 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
         Assert.Throws<ArgumentNullException>(() => second.Transport.Protocol = null!);
     });
 }
-
-public sealed class EpollBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Epoll);
-
-public sealed class PortableBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Portable);
-
-public sealed class UringBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Uring);
-
-public sealed class TightUringBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.TightUring);
-
-public sealed class WholeBufferUringBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.WholeBufferUring);

@@ -65,7 +65,3 @@ public abstract class CloseOnExecContract(LoopKind kind) : ServerSuite(kind)
         return (Convert.ToInt32(line["flags:".Length..].Trim(), 8) & CloseOnExec) != 0;
     }
 }
-
-public sealed class EpollCloseOnExecTests() : CloseOnExecContract(LoopKind.Epoll);
-
-public sealed class PortableCloseOnExecTests() : CloseOnExecContract(LoopKind.Portable);

@@ -641,11 +641,3 @@ public abstract class ConnectContract(LoopUnderTest subject) : ServerSuite(subje
         }
     }
 }
-
-public sealed class EpollConnectTests() : ConnectContract(LoopKind.Epoll);
-
-public sealed class PortableConnectTests() : ConnectContract(LoopKind.Portable);
-
-public sealed class UringConnectTests() : ConnectContract(LoopKind.Uring);
-
-public sealed class TightUringConnectTests() : ConnectContract(LoopUnderTest.TightUring);

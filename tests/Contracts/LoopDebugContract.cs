@@ -490,9 +490,3 @@ public abstract class LoopDebugContract(LoopUnderTest subject) : LoopContract(su
         }
     }
 }
-
-public sealed class EpollLoopDebugTests() : LoopDebugContract(LoopKind.Epoll);
-
-public sealed class PortableLoopDebugTests() : LoopDebugContract(LoopKind.Portable);
-
-public sealed class UringLoopDebugTests() : LoopDebugContract(LoopKind.Uring);

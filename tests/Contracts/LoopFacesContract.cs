@@ -607,9 +607,3 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
         public void OnConnectEnded(SocketError error) => Ended.SetResult((error, SynchronizationContext.Current));
     }
 }
-
-public sealed class EpollLoopFacesTests() : LoopFacesContract(LoopKind.Epoll);
-
-public sealed class PortableLoopFacesTests() : LoopFacesContract(LoopKind.Portable);
-
-public sealed class UringLoopFacesTests() : LoopFacesContract(LoopKind.Uring);

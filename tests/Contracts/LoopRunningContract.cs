@@ -673,9 +673,3 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
         return loop.Time - start;
     }
 }
-
-public sealed class EpollLoopRunningTests() : LoopRunningContract(LoopKind.Epoll);
-
-public sealed class PortableLoopRunningTests() : LoopRunningContract(LoopKind.Portable);
-
-public sealed class UringLoopRunningTests() : LoopRunningContract(LoopKind.Uring);

@@ -622,9 +622,3 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
     {
     }
 }
-
-public sealed class EpollLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Epoll);
-
-public sealed class PortableLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Portable);
-
-public sealed class UringLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Uring);

@@ -551,11 +551,3 @@ public abstract class LoopThreadsContract(LoopUnderTest subject) : LoopContract(
         }
     }
 }
-
-public sealed class EpollLoopThreadsTests() : LoopThreadsContract(LoopKind.Epoll);
-
-public sealed class PortableLoopThreadsTests() : LoopThreadsContract(LoopKind.Portable);
-
-public sealed class UringLoopThreadsTests() : LoopThreadsContract(LoopKind.Uring);
-
-public sealed class TightUringLoopThreadsTests() : LoopThreadsContract(LoopUnderTest.TightUring);

@@ -737,13 +737,3 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
         private void Tell(string what) => Told.Add(_isCalling ? $"{what} WITHIN A CALL" : what);
     }
 }
-
-public sealed class EpollSeamTests() : SeamContract(LoopKind.Epoll);
-
-public sealed class PortableSeamTests() : SeamContract(LoopKind.Portable);
-
-public sealed class UringSeamTests() : SeamContract(LoopKind.Uring);
-
-public sealed class TightUringSeamTests() : SeamContract(LoopUnderTest.TightUring);
-
-public sealed class WholeBufferUringSeamTests() : SeamContract(LoopUnderTest.WholeBufferUring);

@@ -741,11 +741,3 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
             return fields[1].EndsWith($":{local.Port:X4}", StringComparison.Ordinal) && fields[3] == "06";
         });
 }
-
-public sealed class EpollServerTests() : ServerContract(LoopKind.Epoll);
-
-public sealed class PortableServerTests() : ServerContract(LoopKind.Portable);
-
-public sealed class UringServerTests() : ServerContract(LoopKind.Uring);
-
-public sealed class TightUringServerTests() : ServerContract(LoopUnderTest.TightUring);

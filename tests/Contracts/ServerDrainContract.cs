@@ -340,11 +340,3 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
         return protocol;
     }
 }
-
-public sealed class EpollServerDrainTests() : ServerDrainContract(LoopKind.Epoll);
-
-public sealed class PortableServerDrainTests() : ServerDrainContract(LoopKind.Portable);
-
-public sealed class UringServerDrainTests() : ServerDrainContract(LoopKind.Uring);
-
-public sealed class TightUringServerDrainTests() : ServerDrainContract(LoopUnderTest.TightUring);

@@ -545,11 +545,3 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
         return tracked.IsAlive;
     }
 }
-
-public sealed class EpollTcpCloseTests() : TcpCloseContract(LoopKind.Epoll);
-
-public sealed class PortableTcpCloseTests() : TcpCloseContract(LoopKind.Portable);
-
-public sealed class UringTcpCloseTests() : TcpCloseContract(LoopKind.Uring);
-
-public sealed class TightUringTcpCloseTests() : TcpCloseContract(LoopUnderTest.TightUring);

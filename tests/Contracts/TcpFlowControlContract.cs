@@ -644,13 +644,3 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
 
     private static TcpOptions WithLimits(WriteLimits limits) => TcpOptions.Default with { WriteLimits = limits };
 }
-
-public sealed class EpollTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Epoll);
-
-public sealed class PortableTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Portable);
-
-public sealed class UringTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Uring);
-
-public sealed class TightUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.TightUring);
-
-public sealed class WholeBufferUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.WholeBufferUring);

@@ -695,13 +695,3 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
         }
     }
 }
-
-public sealed class EpollTcpStreamTests() : TcpStreamContract(LoopKind.Epoll);
-
-public sealed class PortableTcpStreamTests() : TcpStreamContract(LoopKind.Portable);
-
-public sealed class UringTcpStreamTests() : TcpStreamContract(LoopKind.Uring);
-
-public sealed class TightUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.TightUring);
-
-public sealed class WholeBufferUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.WholeBufferUring);
