@@ -1,6 +1,6 @@
 using Toolkit.Tests.Contracts;
 
-// The contracts, on io_uring: as it is, on a ring that is short of everything, and on one of whole buffers.
+// The contracts, on io_uring: as it is, and on a ring of whole buffers.
 namespace Toolkit.Tests.Backends;
 
 public sealed class UringAllocationTests() : AllocationContract(LoopKind.Uring);
@@ -40,30 +40,6 @@ public sealed class UringTcpFaultTests() : TcpFaultContract(LoopKind.Uring);
 public sealed class UringTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Uring);
 
 public sealed class UringTcpStreamTests() : TcpStreamContract(LoopKind.Uring);
-
-public sealed class TightUringBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringConnectTests() : ConnectContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringEchoTests() : EchoContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringLoopThreadsTests() : LoopThreadsContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringSeamTests() : SeamContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringServerTests() : ServerContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringServerDrainTests() : ServerDrainContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringTcpCloseTests() : TcpCloseContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringTcpFaultTests() : TcpFaultContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.TightUring);
 
 public sealed class WholeBufferUringBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.WholeBufferUring);
 
