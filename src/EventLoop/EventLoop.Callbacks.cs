@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
+using Toolkit.Backends;
 using Toolkit.Scheduling;
 
 namespace Toolkit;
@@ -40,7 +41,7 @@ public sealed partial class EventLoop
         {
             if (LogRate.ShouldLog($"{nameof(LoopLog.HandlerThrew)}/{exception.GetType()}", out string suppressed))
             {
-                LogQuietly(() => LoopLog.HandlerThrew(_logger, exception, error.Message, suppressed));
+                LogQuietly(() => LoopLog.HandlerThrew(_logger, exception, LogText.Escape(error.Message), suppressed));
             }
 
             DefaultExceptionHandler(error);
@@ -49,14 +50,15 @@ public sealed partial class EventLoop
 
     /// <summary>
     /// Logs an error: what happens when no <see cref="ExceptionHandler"/> is set, and what one can fall back on. Of errors
-    /// that are alike, one a second is logged. Never throws.
+    /// that are alike, one a second is logged. The message is escaped (<see cref="LogText"/>); the exception goes to the
+    /// logger as it is, and to escape it is the business of a logger that makes text of it. Never throws.
     /// </summary>
     public void DefaultExceptionHandler(LoopError error)
     {
         ArgumentNullException.ThrowIfNull(error);
         if (LogRate.ShouldLog($"{error.Message}/{error.Exception.GetType()}", out string suppressed))
         {
-            LogQuietly(() => LoopLog.UnhandledError(_logger, error.Exception, error.Message, suppressed));
+            LogQuietly(() => LoopLog.UnhandledError(_logger, error.Exception, LogText.Escape(error.Message), suppressed));
         }
     }
 

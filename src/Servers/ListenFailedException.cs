@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Toolkit.Backends;
 
 namespace Toolkit;
 
@@ -18,7 +19,9 @@ public sealed class ListenFailedException : IOException
 
     /// <summary>Creates the exception for a host that has no address.</summary>
     public ListenFailedException(string host, SocketException resolverError)
-        : base($"Cannot listen on {host}: the name could not be resolved ({resolverError?.SocketErrorCode}).", resolverError)
+        : base(
+            $"Cannot listen on {LogText.Escape(host)}: the name could not be resolved ({resolverError?.SocketErrorCode}).",
+            resolverError)
     {
         Error = resolverError?.SocketErrorCode ?? SocketError.SocketError;
     }

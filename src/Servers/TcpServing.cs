@@ -28,6 +28,8 @@ public static class TcpServing
         /// <exception cref="ListenFailedException">
         /// A port is in use, an address is not ours, there is no such name: the server then listens on nothing.
         /// </exception>
+        /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+        /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile.</exception>
         public async Task<Server> CreateServerAsync(
             Func<StreamProtocol> factory,
             string? host,

@@ -22,13 +22,3 @@ public abstract class EchoContract(LoopUnderTest subject) : LoopContract(subject
         Assert.Equal(CloseReason.PeerEnd, protocol.Transport.CloseReason);
     });
 }
-
-public sealed class EpollEchoTests() : EchoContract(LoopKind.Epoll);
-
-public sealed class PortableEchoTests() : EchoContract(LoopKind.Portable);
-
-public sealed class UringEchoTests() : EchoContract(LoopKind.Uring);
-
-public sealed class TightUringEchoTests() : EchoContract(LoopUnderTest.TightUring);
-
-public sealed class WholeBufferUringEchoTests() : EchoContract(LoopUnderTest.WholeBufferUring);

@@ -74,7 +74,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
                 loop.SynchronizationContext.Post(number => ran.Add(((int)number!, Environment.CurrentManagedThreadId)), i);
             }
         });
-        await UntilAsync(loop, () => ran.Count == 100);
+        await UntilAsync(loop, () => ran.Count >= 100);
 
         Assert.Equal(Enumerable.Range(0, 100).Select(number => (number, thread)), ran);
         Assert.Same(loop.SynchronizationContext, loop.SynchronizationContext.CreateCopy());
@@ -311,7 +311,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
         Assert.Equal(1, ticks);
 
         Assert.True(timer.Change(s_moment, TimeSpan.Zero)); // no period either
-        await UntilAsync(loop, () => ticks == 2);
+        await UntilAsync(loop, () => ticks >= 2);
         await Task.Delay(s_moment * 2, loop.TimeProvider);
         Assert.Equal(2, ticks);
 
@@ -399,7 +399,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
             maker.Join();
         }
 
-        await UntilAsync(loop, () => Enumerable.Range(0, Count).All(i => i % 8 >= 4 || fired[i] == 1));
+        await UntilAsync(loop, () => Enumerable.Range(0, Count).All(i => i % 8 >= 4 || fired[i] >= 1));
         int[] afterwards = [.. fired];
         foreach (ITimer timer in timers)
         {
@@ -456,7 +456,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
         loop.CallLater(TimeSpan.Zero, Spoil);
         using ITimer timer = loop.TimeProvider.CreateTimer(
             _ => Spoil(), null, TimeSpan.Zero, Timeout.InfiniteTimeSpan);
-        await UntilAsync(loop, () => seen.Count == 6);
+        await UntilAsync(loop, () => seen.Count >= 6);
 
         Assert.All(seen, context => Assert.Same(loop.SynchronizationContext, context));
         Assert.Same(loop.SynchronizationContext, SynchronizationContext.Current);
@@ -498,7 +498,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
         ambient.Value = 6;
         TestThread.Run(() => loop.CallSoonThreadSafe(() => seen["thread"] = ambient.Value));
         ambient.Value = 7;
-        await UntilAsync(loop, () => seen.Count == 6);
+        await UntilAsync(loop, () => seen.Count >= 6);
 
         Assert.Equal(7, ambient.Value);
         Assert.Equal(
@@ -517,9 +517,9 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
             ambient.Value = 100;
         });
         ambient.Value = 2;
-        await UntilAsync(loop, () => seen.Count == 1);
+        await UntilAsync(loop, () => seen.Count >= 1);
         timer.Reschedule(TimeSpan.Zero);
-        await UntilAsync(loop, () => seen.Count == 2);
+        await UntilAsync(loop, () => seen.Count >= 2);
 
         Assert.Equal([1, 1], seen);
     });
@@ -572,7 +572,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
             loop.CallLater(TimeSpan.Zero, () => seen.Add(ambient.Value));
         }
 
-        await UntilAsync(loop, () => seen.Count == 5);
+        await UntilAsync(loop, () => seen.Count >= 5);
         Assert.Equal([0, 0, 0, 0, 0], seen);
         Assert.Equal(1, ambient.Value);
     });
@@ -607,9 +607,3 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
         public void OnConnectEnded(SocketError error) => Ended.SetResult((error, SynchronizationContext.Current));
     }
 }
-
-public sealed class EpollLoopFacesTests() : LoopFacesContract(LoopKind.Epoll);
-
-public sealed class PortableLoopFacesTests() : LoopFacesContract(LoopKind.Portable);
-
-public sealed class UringLoopFacesTests() : LoopFacesContract(LoopKind.Uring);

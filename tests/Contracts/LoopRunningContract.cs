@@ -343,9 +343,13 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
     {
         EventLoop loop = NewLoop();
         loop.RunUntilComplete(() => Task.CompletedTask);
+        TimerHandle timer = loop.CallLater(s_moment, () => { });
+        CallbackHandle callback = loop.CallSoon(() => { });
         loop.Dispose();
         Action[] uses =
         [
+            () => timer.Cancel(),
+            () => timer.Reschedule(s_moment),
             () => loop.CallSoon(() => { }),
             () => loop.UnsafeCallSoon(_ => { }, null),
             () => loop.CallLater(s_moment, () => { }),
@@ -372,6 +376,7 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
 
         // What only looks, or ends what has ended, is harmless.
         loop.Stop();
+        Assert.True(callback.Cancel());
         Assert.False(loop.IsRunning);
         Assert.True(loop.Time > TimeSpan.Zero);
         Assert.NotEmpty(loop.BackendName);
@@ -560,7 +565,7 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
         Assert.IsType<OperationCanceledException>(error.Exception);
         Assert.Same(timer, error.Handle);
         timer.Reschedule(TimeSpan.Zero);
-        await UntilAsync(loop, () => Errors.Count == 1);
+        await UntilAsync(loop, () => Errors.Count >= 1);
         TakeError();
     });
 
@@ -568,11 +573,11 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
     public void Exception_OfAnAsyncVoid_GoesToTheHandler() => Run(async loop =>
     {
         AtOnce();
-        await UntilAsync(loop, () => Errors.Count == 1);
+        await UntilAsync(loop, () => Errors.Count >= 1);
         Assert.Equal("at once", TakeError().Exception.Message);
 
         Later();
-        await UntilAsync(loop, () => Errors.Count == 1);
+        await UntilAsync(loop, () => Errors.Count >= 1);
         Assert.Equal("later", TakeError().Exception.Message);
 
 #pragma warning disable VSTHRD100, MA0155, CS1998 // Such methods are what this is about.
@@ -668,9 +673,3 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
         return loop.Time - start;
     }
 }
-
-public sealed class EpollLoopRunningTests() : LoopRunningContract(LoopKind.Epoll);
-
-public sealed class PortableLoopRunningTests() : LoopRunningContract(LoopKind.Portable);
-
-public sealed class UringLoopRunningTests() : LoopRunningContract(LoopKind.Uring);

@@ -214,7 +214,7 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
         GC.Collect();
         GC.WaitForPendingFinalizers();
         GC.Collect();
-        await UntilAsync(loop, () => ran.Count == 3);
+        await UntilAsync(loop, () => ran.Count >= 3);
 
         ran.Sort(StringComparer.Ordinal);
         Assert.Equal(["post", "soon", "timer"], ran);
@@ -256,7 +256,7 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
             expected.Add((timer.When, number));
         }
 
-        await UntilAsync(loop, () => fired.Count == Count);
+        await UntilAsync(loop, () => fired.Count >= Count);
 
         expected.Sort();
         Assert.True(failures.Count == 0, $"Seed {seed}: {string.Join("; ", failures)}");
@@ -296,7 +296,7 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
             }
         }
 
-        await UntilAsync(loop, () => fired.Count == Count);
+        await UntilAsync(loop, () => fired.Count >= Count);
         Assert.Equal(Enumerable.Range(0, Count), fired);
     });
 
@@ -390,7 +390,7 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
 
         Assert.Empty(fired);
         Assert.All(timers, timer => Assert.True(timer.When >= before));
-        await UntilAsync(loop, () => fired.Count == 3);
+        await UntilAsync(loop, () => fired.Count >= 3);
         Assert.Equal(["zero", "minimum", "just now"], fired);
     });
 
@@ -436,7 +436,7 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
                 Assert.True(timer.IsScheduled);
             }
         });
-        await UntilAsync(loop, () => ticks.Count == 5);
+        await UntilAsync(loop, () => ticks.Count >= 5);
         await Task.Delay(s_moment * 3, loop.TimeProvider);
 
         Assert.Equal(5, ticks.Count);
@@ -454,7 +454,7 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
         preferred.Reschedule(s_moment);
 
         Assert.InRange(postponed.When, before + (s_moment * 2), loop.Time + (s_moment * 2));
-        await UntilAsync(loop, () => fired.Count == 2);
+        await UntilAsync(loop, () => fired.Count >= 2);
         await Task.Delay(s_moment, loop.TimeProvider);
         Assert.Equal(["preferred", "postponed"], fired);
     });
@@ -464,9 +464,9 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
     {
         var fired = new List<object?>();
         TimerHandle timer = loop.CallLater(TimeSpan.Zero, fired.Add, "state");
-        await UntilAsync(loop, () => fired.Count == 1);
+        await UntilAsync(loop, () => fired.Count >= 1);
         timer.Reschedule(s_moment);
-        await UntilAsync(loop, () => fired.Count == 2);
+        await UntilAsync(loop, () => fired.Count >= 2);
 
         Assert.Equal(["state", "state"], fired);
     });
@@ -550,7 +550,7 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
                 Assert.True(timer.Cancel());
             }
         });
-        await UntilAsync(loop, () => ticks == 3);
+        await UntilAsync(loop, () => ticks >= 3);
         await Task.Delay(s_moment, loop.TimeProvider);
 
         Assert.Equal(3, ticks);
@@ -622,9 +622,3 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
     {
     }
 }
-
-public sealed class EpollLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Epoll);
-
-public sealed class PortableLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Portable);
-
-public sealed class UringLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Uring);

@@ -327,13 +327,3 @@ public abstract class ReentrancyMatrixContract(LoopUnderTest subject) : StreamCo
         public Actor Actor { get; }
     }
 }
-
-public sealed class EpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll);
-
-public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);
-
-public sealed class UringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring);
-
-public sealed class TightUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.TightUring);
-
-public sealed class WholeBufferUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.WholeBufferUring);

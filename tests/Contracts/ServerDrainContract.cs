@@ -44,7 +44,7 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
         byte[] data = Pattern(2_000_000);
         Server server = await loop.CreateServerAsync(() => Writer(data), AnyPort);
         Socket peer = await ConnectAsync(server.EndPoints[0]);
-        await UntilAsync(loop, () => Protocols.Count == 1);
+        await UntilAsync(loop, () => Protocols.Count >= 1);
 
         Task draining = server.DrainAsync(s_longGrace);
         byte[] received = await ReadToEndAsync(peer);
@@ -329,7 +329,7 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
         Socket peer = NewSocket();
         peer.ReceiveBufferSize = 16 * 1024;
         await peer.ConnectAsync(server.EndPoints[0]);
-        await UntilAsync(loop, () => Protocols.Count == 1);
+        await UntilAsync(loop, () => Protocols.Count >= 1);
         return (server, peer);
     }
 
@@ -340,11 +340,3 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
         return protocol;
     }
 }
-
-public sealed class EpollServerDrainTests() : ServerDrainContract(LoopKind.Epoll);
-
-public sealed class PortableServerDrainTests() : ServerDrainContract(LoopKind.Portable);
-
-public sealed class UringServerDrainTests() : ServerDrainContract(LoopKind.Uring);
-
-public sealed class TightUringServerDrainTests() : ServerDrainContract(LoopUnderTest.TightUring);

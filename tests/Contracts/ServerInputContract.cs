@@ -224,9 +224,3 @@ public abstract class ServerInputContract(LoopUnderTest subject) : ServerSuite(s
         }
     }
 }
-
-public sealed class EpollServerInputTests() : ServerInputContract(LoopKind.Epoll);
-
-public sealed class PortableServerInputTests() : ServerInputContract(LoopKind.Portable);
-
-public sealed class UringServerInputTests() : ServerInputContract(LoopKind.Uring);

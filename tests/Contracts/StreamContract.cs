@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -9,6 +10,10 @@ namespace Toolkit.Tests.Contracts;
 public abstract class StreamContract(LoopUnderTest subject) : LoopContract(subject)
 {
     private const int NarrowBuffer = 8 * 1024;
+
+    /// <summary>The names of the callbacks that <see cref="TestProtocol.OnEvery"/> is called for.</summary>
+    public static TheoryData<string> EveryCallback =>
+        ["ConnectionMade", "DataReceived", "EofReceived", "PauseWriting", "ResumeWriting", "ConnectionLost"];
 
     /// <summary>A connection whose kernel takes little, so that back-pressure is quick.</summary>
     protected static TcpOptions Narrow { get; } = new() { SendBufferSize = NarrowBuffer, ReceiveBufferSize = NarrowBuffer };
@@ -133,6 +138,35 @@ public abstract class StreamContract(LoopUnderTest subject) : LoopContract(subje
         {
             string nanoseconds = File.ReadAllText(Accounts).Split(' ')[0];
             return TimeSpan.FromMicroseconds(long.Parse(nanoseconds, CultureInfo.InvariantCulture) / 1000);
+        }
+    }
+
+    /// <summary>The connection has ended by a reset, and said so.</summary>
+    protected static void RequireReset(TestProtocol protocol)
+    {
+        Assert.True(protocol.Lost.Task.IsCompleted);
+        ConnectionException reason = Assert.IsType<ConnectionException>(protocol.Lost.Task.Result);
+        Assert.Equal(CloseReason.Reset, reason.Reason);
+        Assert.IsType<SocketException>(reason.InnerException);
+        Assert.Equal(CloseReason.Reset, protocol.Transport.CloseReason);
+    }
+
+    /// <summary>Runs a tool of the system.</summary>
+    /// <returns>Whether it is there and has succeeded.</returns>
+    protected static bool Tool(string name, string arguments)
+    {
+        try
+        {
+            using var process = Process.Start(new ProcessStartInfo("/bin/sh")
+            {
+                ArgumentList = { "-c", $"exec {name} {arguments.Replace(";", "\\;", StringComparison.Ordinal)} >/dev/null 2>&1" },
+            })!;
+            process.WaitForExit();
+            return process.ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return false;
         }
     }
 }

@@ -254,27 +254,13 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     });
 
     [Theory]
-    [InlineData("ConnectionMade")]
-    [InlineData("DataReceived")]
-    [InlineData("EofReceived")]
-    [InlineData("PauseWriting")]
-    [InlineData("ResumeWriting")]
-    [InlineData("ConnectionLost")]
+    [MemberData(nameof(EveryCallback))]
     public void CloseAndAbort_FromEveryCallbackManyTimes_EndOnce(string callback) => Run(async loop =>
     {
         foreach (string order in (string[])["C", "A", "CC", "CA", "AC", "CACA"])
         {
             var protocol = new TestProtocol();
-            protocol.OnMade = p => At("ConnectionMade", p.Transport);
-            protocol.OnData = (p, _) => At("DataReceived", p.Transport);
-            protocol.OnPause = p => At("PauseWriting", p.Transport);
-            protocol.OnResume = p => At("ResumeWriting", p.Transport);
-            protocol.OnLost = (p, _) => At("ConnectionLost", p.Transport);
-            protocol.OnEof = p =>
-            {
-                At("EofReceived", p.Transport);
-                return false;
-            };
+            protocol.OnEvery(here => At(here, protocol.Transport));
             Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
             if (!protocol.Transport.IsClosing)
             {
@@ -485,7 +471,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
             Socket peer = NewSocket();
             peer.Connect(server.EndPoints[0]);
             peer.Send("x"u8);
-            await UntilAsync(loop, () => protocols.Count == i + 1 && protocols[i].ReceivedLength > 0);
+            await UntilAsync(loop, () => protocols.Count >= i + 1 && protocols[i].ReceivedLength > 0);
             switch (i % 4)
             {
                 case 0:
@@ -506,7 +492,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
             peer.Dispose();
         }
 
-        await UntilAsync(loop, () => lost == 200 && loop.Host.ResidentCount == before);
+        await UntilAsync(loop, () => lost >= 200 && loop.Host.ResidentCount == before);
         Assert.Equal(0, server.ConnectionCount);
         Assert.Equal(200, server.AcceptedCount);
         server.Close();
@@ -559,11 +545,3 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
         return tracked.IsAlive;
     }
 }
-
-public sealed class EpollTcpCloseTests() : TcpCloseContract(LoopKind.Epoll);
-
-public sealed class PortableTcpCloseTests() : TcpCloseContract(LoopKind.Portable);
-
-public sealed class UringTcpCloseTests() : TcpCloseContract(LoopKind.Uring);
-
-public sealed class TightUringTcpCloseTests() : TcpCloseContract(LoopUnderTest.TightUring);

@@ -13,7 +13,7 @@ public abstract class EchoSampleTests(LoopKind kind)
     public async Task Serve_OneLine_ComesBackAndOutputIsOneLine()
     {
         using SampleProcess server = await ServeAsync();
-        using Socket client = await ConnectAsync(server);
+        using Socket client = await SampleClient.ConnectAsync(server);
 
         await SendAsync(client, "hello\n"u8.ToArray());
         client.Shutdown(SocketShutdown.Send);
@@ -33,7 +33,7 @@ public abstract class EchoSampleTests(LoopKind kind)
     public async Task Serve_Megabytes_ComeBackInEveryStyle(string style)
     {
         using SampleProcess server = await ServeAsync(style);
-        using Socket client = await ConnectAsync(server);
+        using Socket client = await SampleClient.ConnectAsync(server);
         byte[] sent = new byte[8_000_000]; // a multiple of both frame sizes
         new Random(5).NextBytes(sent);
 
@@ -49,7 +49,7 @@ public abstract class EchoSampleTests(LoopKind kind)
     public async Task Serve_ThousandClientsAtOnce_AreAllAnswered()
     {
         using SampleProcess server = await ServeAsync();
-        Socket[] clients = await Task.WhenAll(Enumerable.Range(0, 1000).Select(_ => ConnectAsync(server)));
+        Socket[] clients = await Task.WhenAll(Enumerable.Range(0, 1000).Select(_ => SampleClient.ConnectAsync(server)));
         await Task.WhenAll(clients.Select(async (client, i) =>
         {
             byte[] message = Encoding.UTF8.GetBytes($"client {i}");
@@ -63,7 +63,7 @@ public abstract class EchoSampleTests(LoopKind kind)
     public async Task Serve_IdleClient_IsClosed()
     {
         using SampleProcess server = await ServeAsync("--idle 0.2");
-        using Socket client = await ConnectAsync(server);
+        using Socket client = await SampleClient.ConnectAsync(server);
 
         Assert.Empty(await ReadToEndAsync(client));
     }
@@ -72,8 +72,8 @@ public abstract class EchoSampleTests(LoopKind kind)
     public async Task Serve_MaxConnections_LetsTheNextOneWait()
     {
         using SampleProcess server = await ServeAsync("--max 1");
-        Socket first = await ConnectAsync(server);
-        using Socket second = await ConnectAsync(server);
+        Socket first = await SampleClient.ConnectAsync(server);
+        using Socket second = await SampleClient.ConnectAsync(server);
         await SendAsync(first, "first"u8.ToArray());
         Assert.Equal("first"u8.ToArray(), await ReadAsync(first, 5));
         await SendAsync(second, "second"u8.ToArray());
@@ -88,7 +88,7 @@ public abstract class EchoSampleTests(LoopKind kind)
     public async Task Serve_PeerThatNeverReads_IsAbortedWhenBackpressureIsIgnored()
     {
         using SampleProcess server = await ServeAsync("--ignore-backpressure");
-        using Socket client = await ConnectAsync(server);
+        using Socket client = await SampleClient.ConnectAsync(server);
         byte[] chunk = new byte[256 * 1024];
 
         await Assert.ThrowsAsync<SocketException>(async () =>
@@ -105,7 +105,7 @@ public abstract class EchoSampleTests(LoopKind kind)
     public async Task Terminate_WithIdleClient_DrainsAndExitsWithZero()
     {
         using SampleProcess server = await ServeAsync();
-        using Socket client = await ConnectAsync(server);
+        using Socket client = await SampleClient.ConnectAsync(server);
         await SendAsync(client, "x"u8.ToArray());
         await ReadAsync(client, 1);
 
@@ -120,7 +120,7 @@ public abstract class EchoSampleTests(LoopKind kind)
     public async Task SecondSignal_WithClientThatHoldsUpTheDrain_AbortsAndExitsWithOne()
     {
         using SampleProcess server = await ServeAsync();
-        using Socket client = await ConnectAsync(server);
+        using Socket client = await SampleClient.ConnectAsync(server);
         await FillAsync(client);
 
         server.Signal(SampleProcess.Interrupt);
@@ -174,45 +174,6 @@ public abstract class EchoSampleTests(LoopKind kind)
         }
     }
 
-    private static async Task<Socket> ConnectAsync(SampleProcess server)
-    {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        await socket.ConnectAsync(server.EndPoint);
-        return socket;
-    }
-
-    private static async Task SendAsync(Socket socket, ReadOnlyMemory<byte> data)
-    {
-        while (!data.IsEmpty)
-        {
-            data = data[await socket.SendAsync(data, SocketFlags.None)..];
-        }
-    }
-
-    private static async Task<byte[]> ReadAsync(Socket socket, int count)
-    {
-        byte[] buffer = new byte[count];
-        int read = 0;
-        while (read < count && await socket.ReceiveAsync(buffer.AsMemory(read), SocketFlags.None) is var received and > 0)
-        {
-            read += received;
-        }
-
-        return buffer[..read];
-    }
-
-    private static async Task<byte[]> ReadToEndAsync(Socket socket)
-    {
-        using var all = new MemoryStream();
-        byte[] buffer = new byte[64 * 1024];
-        while (await socket.ReceiveAsync(buffer, SocketFlags.None) is var received and > 0)
-        {
-            all.Write(buffer, 0, received);
-        }
-
-        return all.ToArray();
-    }
-
     // Sends until the server takes no more, because it can get rid of none.
     private static async Task FillAsync(Socket client)
     {
@@ -238,7 +199,7 @@ public abstract class EchoSampleTests(LoopKind kind)
         {
             try
             {
-                using Socket probe = await ConnectAsync(server);
+                using Socket probe = await SampleClient.ConnectAsync(server);
             }
             catch (SocketException)
             {
@@ -252,8 +213,8 @@ public abstract class EchoSampleTests(LoopKind kind)
     private async Task ExhaustAsync(TimeSpan storm, TimeSpan idle)
     {
         using SampleProcess server = await ServeAsync();
-        Socket[] clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => ConnectAsync(server)));
-        await PingAsync(clients);
+        Socket[] clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => SampleClient.ConnectAsync(server)));
+        await PingAllAsync(clients);
         if (idle > TimeSpan.Zero)
         {
             await Task.Delay(idle); // the runtime's helper threads end when idle, and are made anew when needed
@@ -268,7 +229,7 @@ public abstract class EchoSampleTests(LoopKind kind)
             {
                 try
                 {
-                    using Socket newcomer = await ConnectAsync(server);
+                    using Socket newcomer = await SampleClient.ConnectAsync(server);
                     await newcomer.SendAsync("ping"u8.ToArray(), SocketFlags.None);
                     byte[] answer = new byte[4];
                     if (await newcomer.ReceiveAsync(answer, SocketFlags.None, over.Token) == 0)
@@ -290,19 +251,19 @@ public abstract class EchoSampleTests(LoopKind kind)
         }))];
         while (!over.IsCancellationRequested)
         {
-            await PingAsync(clients);
+            await PingAllAsync(clients);
         }
 
         await Task.WhenAll(newcomers);
         Assert.False(server.Process.HasExited, $"The server died: {server.Errors}");
-        await PingAsync(clients);
+        await PingAllAsync(clients);
         Assert.True(closed > 0, "No newcomer was turned away, so nothing was exhausted.");
         server.LimitDescriptors(null);
 
         var waited = Stopwatch.StartNew();
-        using (Socket late = await ConnectAsync(server))
+        using (Socket late = await SampleClient.ConnectAsync(server))
         {
-            await PingAsync([late]);
+            await SampleClient.PingAsync(late);
         }
 
         Assert.True(server.Errors.Length < 10_000, $"The log has {server.Errors.Length} characters.");
@@ -313,12 +274,11 @@ public abstract class EchoSampleTests(LoopKind kind)
         Assert.Equal(0, await server.WaitForExitAsync());
     }
 
-    private static async Task PingAsync(Socket[] clients)
+    private static async Task PingAllAsync(Socket[] clients)
     {
         foreach (Socket client in clients)
         {
-            await SendAsync(client, "ping"u8.ToArray());
-            Assert.Equal("ping"u8.ToArray(), await ReadAsync(client, 4));
+            await SampleClient.PingAsync(client);
         }
     }
 }

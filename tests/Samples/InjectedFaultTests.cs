@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
 
 namespace Toolkit.Tests.Samples;
@@ -23,8 +24,8 @@ public abstract class InjectedFaultTests(LoopKind kind)
         using SampleProcess server = await ServeUnderAsync(fault);
         for (int i = 0; i < 20; i++)
         {
-            using Socket client = await ConnectAsync(server);
-            await PingAsync(client);
+            using Socket client = await SampleClient.ConnectAsync(server);
+            await SampleClient.PingAsync(client);
         }
 
         Assert.True(server.Errors.Length < 10_000, server.Errors);
@@ -44,7 +45,7 @@ public abstract class InjectedFaultTests(LoopKind kind)
             kind == LoopKind.Portable && fault.Contains("EAGAIN", StringComparison.Ordinal),
             "The runtime waits for an edge that an invented EAGAIN does not have.");
         using SampleProcess server = await ServeUnderAsync(fault);
-        using Socket client = await ConnectAsync(server);
+        using Socket client = await SampleClient.ConnectAsync(server);
         byte[] sent = new byte[500_000];
         new Random(7).NextBytes(sent);
 
@@ -70,8 +71,8 @@ public abstract class InjectedFaultTests(LoopKind kind)
         {
             try
             {
-                using Socket client = await ConnectAsync(server);
-                await PingAsync(client);
+                using Socket client = await SampleClient.ConnectAsync(server);
+                await SampleClient.PingAsync(client);
                 served++;
             }
             catch (SocketException)
@@ -90,8 +91,8 @@ public abstract class InjectedFaultTests(LoopKind kind)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "The process is halted by signal number.");
         using SampleProcess server = await SampleProcess.ServeAsync($"{Loop} --idle 0.5");
-        using Socket client = await ConnectAsync(server);
-        await PingAsync(client);
+        using Socket client = await SampleClient.ConnectAsync(server);
+        await SampleClient.PingAsync(client);
 
         server.Signal(SampleProcess.Halt);
         await client.SendAsync("ping"u8.ToArray(), SocketFlags.None);
@@ -108,8 +109,8 @@ public abstract class InjectedFaultTests(LoopKind kind)
         RequireTool("unshare -T --monotonic 5000000 true");
         using SampleProcess server = await SampleProcess.ServeAsync(
             $"{Loop} --idle 0.3", tool: "unshare -T --monotonic 5000000 --fork");
-        using Socket client = await ConnectAsync(server);
-        await PingAsync(client);
+        using Socket client = await SampleClient.ConnectAsync(server);
+        await SampleClient.PingAsync(client);
 
         Assert.Empty(await ReadToEndAsync(client)); // closed for idleness
     }
@@ -121,22 +122,78 @@ public abstract class InjectedFaultTests(LoopKind kind)
             + "nft add rule inet t c tcp dport 8888 numgen random mod 100 '<' 4 drop; "
             + "nft add rule inet t c tcp dport 8888 numgen random mod 100 '<' 1 reject with icmp type host-unreachable";
         RequireTool($"unshare -n sh -ec \"ip link set lo up; {Rules}\"");
-        string program = SampleProcess.Program;
-        string script = $"""
-            set -e
-            ip link set lo up
-            {Rules}
-            head -c 2000000 /dev/urandom > "$1"
-            dotnet '{program}' {Loop} > /dev/null & server=$!
+        await RunInOwnNetworkAsync($$"""
+            {{Rules}}
+            head -c 2000000 /dev/urandom > "$file"
+            dotnet "$program" {{Loop}} > /dev/null & server=$!
             while ! grep -q ':22B8 ' /proc/net/tcp; do sleep 0.05; done
-            dotnet '{program}' client < "$1" | cmp - "$1"
+            dotnet "$program" client < "$file" | cmp - "$file"
             kill -TERM $server
             wait $server
-            """;
+            """);
+    }
+
+    [Fact]
+    public async Task Network_CollapsesTowardsThePeer_TheServerStopsReadingAndHoldsLittle()
+    {
+        const int SentKilobytes = 64_000;
+        const string Collapse = "tc qdisc add dev near0 root tbf rate 64kbit burst 4kb latency 400ms";
+        RequireTool($"unshare -n sh -ec 'ip link add near0 type veth peer name far0; {Collapse}; nsenter -V; ss -V'");
+
+        // The client has a network of its own, so that what it sends is fast and what it gets is slow.
+        string output = await RunInOwnNetworkAsync($$"""
+            unshare -n sleep 100 & far=$!
+            while [ "$(readlink /proc/$far/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
+            ip link add near0 type veth peer name far0 netns $far
+            ip addr add 10.9.8.1/24 dev near0
+            ip link set near0 up
+            nsenter -t $far -n ip addr add 10.9.8.2/24 dev far0
+            nsenter -t $far -n ip link set far0 up
+            head -c {{SentKilobytes}}000 /dev/urandom > "$file"
+            dotnet "$program" {{Loop}} --host 10.9.8.1 > /dev/null & server=$!
+            while ! grep -q ':22B8 ' /proc/net/tcp; do sleep 0.05; done
+            report() {
+                awk -v at=$1 '/VmRSS/ { print at "-kilobytes " $2 }' /proc/$server/status
+                ss -Htn sport = :8888 | awk -v at=$1 '{ print at "-unread " $2 }'
+            }
+
+            report before
+            {{Collapse}}
+            nsenter -t $far -n dotnet "$program" client --host 10.9.8.1 < "$file" | cmp - "$file" & client=$!
+            for i in $(seq 100); do
+                if ss -Htn sport = :8888 | awk '{ exit !($2 > 50000) }'; then break; fi
+                sleep 0.1
+            done
+            sleep 3
+            report collapsed
+            tc qdisc del dev near0 root
+            wait $client
+            report after
+            kill -TERM $server
+            wait $server
+            """);
+        Dictionary<string, long> figures = output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => line.Split(' '))
+            .GroupBy(words => words[0], words => long.Parse(words[1], CultureInfo.InvariantCulture))
+            .ToDictionary(group => group.Key, group => group.Max());
+
+        // What the kernel has for the server to read, the server does not read; that it is no longer told to write is why.
+        Assert.True(figures["collapsed-unread"] > 50_000, output);
+
+        // Compiled code and the like are a few megabytes.
+        Assert.InRange(figures["collapsed-kilobytes"] - figures["before-kilobytes"], 0, SentKilobytes / 4);
+        Assert.InRange(figures["after-kilobytes"] - figures["before-kilobytes"], 0, SentKilobytes / 4);
+    }
+
+    // Runs the script with $program and $file, a file for the time of the run, and returns what it prints.
+    private static async Task<string> RunInOwnNetworkAsync(string script)
+    {
         string file = Path.GetTempFileName();
         try
         {
-            var start = new ProcessStartInfo("unshare", ["-n", "bash", "-c", script, "bash", file])
+            const string Prologue = "trap 'kill $(jobs -p) 2> /dev/null || true' EXIT; ip link set lo up; program=$1; file=$2; ";
+            string[] command = ["-n", "timeout", "60", "bash", "-ec", Prologue + script, "bash", SampleProcess.Program, file];
+            var start = new ProcessStartInfo("unshare", command)
             {
                 UseShellExecute = false,
                 RedirectStandardError = true,
@@ -146,7 +203,8 @@ public abstract class InjectedFaultTests(LoopKind kind)
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string output = await process.StandardOutput.ReadToEndAsync();
             await process.WaitForExitAsync();
-            Assert.True(process.ExitCode == 0, output + await errors);
+            Assert.True(process.ExitCode == 0, $"It ended with {process.ExitCode}: {output}{await errors}");
+            return output;
         }
         finally
         {
@@ -172,35 +230,6 @@ public abstract class InjectedFaultTests(LoopKind kind)
         }
 
         Assert.SkipUnless(works, $"This does not work here: {command}");
-    }
-
-    private static async Task<Socket> ConnectAsync(SampleProcess server)
-    {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        await socket.ConnectAsync(server.EndPoint);
-        return socket;
-    }
-
-    private static async Task PingAsync(Socket client)
-    {
-        await client.SendAsync("ping"u8.ToArray(), SocketFlags.None);
-        byte[] answer = new byte[4];
-        if (await client.ReceiveAsync(answer, SocketFlags.None) == 0)
-        {
-            throw new SocketException((int)SocketError.ConnectionReset);
-        }
-    }
-
-    private static async Task<byte[]> ReadToEndAsync(Socket socket)
-    {
-        using var all = new MemoryStream();
-        byte[] buffer = new byte[64 * 1024];
-        while (await socket.ReceiveAsync(buffer, SocketFlags.None) is var received and > 0)
-        {
-            all.Write(buffer, 0, received);
-        }
-
-        return all.ToArray();
     }
 
     private async Task<SampleProcess> ServeUnderAsync(string fault)

@@ -74,5 +74,8 @@ public sealed class ServerOptionsTests
         Assert.Null(exception.EndPoint);
         Assert.Equal(SocketError.HostNotFound, exception.Error);
         Assert.Same(resolver, exception.InnerException);
+
+        var odd = new ListenFailedException("a\nb\u001b", resolver);
+        Assert.StartsWith(@"Cannot listen on a\nb\u001B: ", odd.Message, StringComparison.Ordinal);
     }
 }

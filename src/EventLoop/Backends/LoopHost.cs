@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Logging;
 
 namespace Toolkit.Backends;
@@ -46,6 +47,23 @@ public sealed class LoopHost
 
     /// <summary>The loop's backend.</summary>
     public IoBackend Backend { get; }
+
+    /// <summary>
+    /// How a host's name becomes its addresses: the system's resolver, unless whoever makes the loop sets another, as a
+    /// backend with a network of its own needs. It is called on a thread of the pool, where it may block for as long as it
+    /// likes: nobody waits for it longer than they want to, and its result may be for nobody. It throws a
+    /// <see cref="System.Net.Sockets.SocketException"/> when there is no such name.
+    /// </summary>
+    public Func<string, IPAddress[]> Lookup
+    {
+        get;
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            _loop.VerifyAccess();
+            field = value;
+        }
+    } = Dns.GetHostAddresses;
 
     /// <summary>Whether the loop is disposed, or being disposed: nothing new begins.</summary>
     public bool IsClosing => _loop.IsClosing;

@@ -35,6 +35,9 @@ public abstract class CallbackHandle
     /// </summary>
     /// <returns>True when the callback will not run; false when it has started already.</returns>
     /// <exception cref="InvalidOperationException">A timer was cancelled from outside its loop.</exception>
+    /// <exception cref="ObjectDisposedException">
+    /// A timer was cancelled after its loop was disposed. The handle of a callback may be cancelled then as well.
+    /// </exception>
     public abstract bool Cancel();
 
     private protected static string Describe(Action<object?>? callback, object? state)

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Toolkit.Backends;
 
 namespace Toolkit.Scheduling;
 
@@ -21,8 +22,10 @@ internal sealed class LastResortLogger(string category) : ILogger
             return;
         }
 
+        // An exception may quote what a peer has sent.
         string message = $"{logLevel} {category}: {formatter(state, exception)}";
-        Console.Error.WriteLine(exception is null ? message : $"{message}{Environment.NewLine}{exception}");
+        Console.Error.WriteLine(
+            exception is null ? message : $"{message}{Environment.NewLine}{LogText.Describe(exception)}");
     }
 
     /// <summary>Makes loggers of last resort.</summary>

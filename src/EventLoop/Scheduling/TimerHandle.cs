@@ -45,6 +45,7 @@ public sealed class TimerHandle : CallbackHandle
     internal TimerHandle? Previous { get; set; }
 
     /// <inheritdoc/>
+    /// <exception cref="ObjectDisposedException">The loop is disposed, and no timer of its will fire any more.</exception>
     public override bool Cancel()
     {
         _loop.VerifyAccess();
@@ -66,6 +67,7 @@ public sealed class TimerHandle : CallbackHandle
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The delay is negative.</exception>
     /// <exception cref="InvalidOperationException">The timer was cancelled, or this is not the loop's thread.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
     public void Reschedule(TimeSpan delay)
     {
         _loop.VerifyAccess();

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
@@ -12,15 +11,8 @@ namespace Toolkit.Transports;
 [StructLayout(LayoutKind.Auto)]
 internal struct OutputBuffer
 {
-    /// <summary>
-    /// The size of a segment in which small writes are joined; a write of this size is not worth joining with others.
-    /// </summary>
-    public const int SmallSegment = 16 * 1024;
-
-    /// <summary>
-    /// The largest segment. What a large write leaves unsent is cut into these, so that its memory goes back as it drains.
-    /// </summary>
-    public const int LargeSegment = 256 * 1024;
+    /// <summary>A write of this size is not worth joining with others.</summary>
+    public const int JoinLimit = SegmentPool.Medium;
 
     // The first segment stands here, so that a transport which never falls behind needs no more; the others are in a ring.
     private Segment _first;
@@ -38,12 +30,14 @@ internal struct OutputBuffer
     public readonly ReadOnlyMemory<byte> First => new(_first.Array, _first.Start, _first.End - _first.Start);
 
     /// <summary>Copies bytes to the end.</summary>
-    public void Append(ReadOnlySpan<byte> data)
+    /// <param name="data">The bytes.</param>
+    /// <param name="isSending">Whether <see cref="First"/> is being sent, and must stay where it is.</param>
+    public void Append(ReadOnlySpan<byte> data, bool isSending)
     {
         Length += data.Length;
         while (!data.IsEmpty)
         {
-            ref Segment last = ref LastWithRoom(data.Length);
+            ref Segment last = ref LastWithRoom(data.Length, isSending);
             int taken = Math.Min(last.Array!.Length - last.End, data.Length);
             data[..taken].CopyTo(last.Array.AsSpan(last.End));
             last.End += taken;
@@ -75,11 +69,18 @@ internal struct OutputBuffer
     }
 
     [UnscopedRef]
-    private ref Segment LastWithRoom(int wanted)
+    private ref Segment LastWithRoom(int wanted, bool isSending)
     {
         if (_first.Array is null)
         {
-            _first = Segment.Rent(wanted);
+            _first.Array = SegmentPool.OfThread.Rent(wanted);
+            return ref _first;
+        }
+
+        // Many small writes are to leave by one send, so they move together into something larger.
+        if (_first.Array.Length == SegmentPool.Small && wanted > SegmentPool.Small - _first.End && _othersCount == 0 && !isSending)
+        {
+            _first.MoveTo(SegmentPool.OfThread.Rent(SegmentPool.Medium));
             return ref _first;
         }
 
@@ -95,7 +96,7 @@ internal struct OutputBuffer
         }
 
         ref Segment added = ref Other(_othersCount++);
-        added = Segment.Rent(wanted);
+        added.Array = SegmentPool.OfThread.Rent(Math.Max(wanted, SegmentPool.Medium));
         return ref added;
     }
 
@@ -115,7 +116,7 @@ internal struct OutputBuffer
 
     private void DropFirst()
     {
-        ArrayPool<byte>.Shared.Return(_first.Array!);
+        SegmentPool.OfThread.Return(_first.Array!);
         if (_othersCount == 0)
         {
             _first = default;
@@ -136,7 +137,11 @@ internal struct OutputBuffer
         public int Start;
         public int End;
 
-        public static Segment Rent(int wanted)
-            => new() { Array = ArrayPool<byte>.Shared.Rent(Math.Clamp(wanted, SmallSegment, LargeSegment)) };
+        public void MoveTo(byte[] larger)
+        {
+            Array.AsSpan(Start..End).CopyTo(larger);
+            SegmentPool.OfThread.Return(Array!);
+            (Array, Start, End) = (larger, 0, End - Start);
+        }
     }
 }

@@ -54,7 +54,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             return refused;
         }
 
-        if (data.Length >= OutputBuffer.SmallSegment && _output.IsEmpty)
+        if (data.Length >= OutputBuffer.JoinLimit && _output.IsEmpty)
         {
             data = data[TrySend(data)..];
             if (_sendFault != SocketError.Success)
@@ -63,7 +63,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             }
         }
 
-        _output.Append(data);
+        _output.Append(data, IsSending);
         return EndWrite();
     }
 
@@ -81,7 +81,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         }
 
         long sent = 0;
-        if (length >= OutputBuffer.SmallSegment && _output.IsEmpty)
+        if (length >= OutputBuffer.JoinLimit && _output.IsEmpty)
         {
             sent = _handle.Backend.TrySend(_handle, buffers, out SocketError error);
             _bytesSent += sent;
@@ -96,7 +96,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         {
             int skipped = (int)Math.Min(sent, buffer.Length);
             sent -= skipped;
-            _output.Append(buffer.Span[skipped..]);
+            _output.Append(buffer.Span[skipped..], IsSending);
         }
 
         return EndWrite();

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Toolkit.Backends;
 
 namespace Toolkit;
 
@@ -19,7 +20,9 @@ public sealed class ConnectFailedException : IOException
 
     /// <summary>Creates the exception for a target whose name could not be resolved.</summary>
     public ConnectFailedException(string target, SocketException resolverError)
-        : base($"Cannot connect to {target}: the name could not be resolved ({resolverError?.SocketErrorCode}).", resolverError)
+        : base(
+            $"Cannot connect to {Escape(target)}: the name could not be resolved ({resolverError?.SocketErrorCode}).",
+            resolverError)
     {
         Failures = [];
     }
@@ -30,9 +33,17 @@ public sealed class ConnectFailedException : IOException
     private static string Describe(string target, IReadOnlyList<ConnectFailure> failures)
     {
         ArgumentNullException.ThrowIfNull(failures);
+        string attempts = string.Join("; ", failures.Select(f => $"{f.EndPoint}: {f.Error.SocketErrorCode}"));
         return failures.Count == 0
-            ? $"Cannot connect to {target}: it has no address of the local end point's family."
-            : $"Cannot connect to {target}: {string.Join("; ", failures.Select(f => $"{f.EndPoint}: {f.Error.SocketErrorCode}"))}.";
+            ? $"Cannot connect to {Escape(target)}: it has no address of the local end point's family."
+            : $"Cannot connect to {Escape(target)}: {attempts}.";
+    }
+
+    // Often enough it is a peer who has said where to connect to.
+    private static string Escape(string target)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        return LogText.Escape(target);
     }
 }
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
+using Toolkit.Backends;
 
 namespace Toolkit.Transports;
 
@@ -61,6 +62,8 @@ internal static class HostName
 
     /// <summary>The addresses of a host that <see cref="Validate"/> has let pass, in the resolver's order, at least one.</summary>
     /// <exception cref="SocketException">There is no such name, or the resolver failed.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile.</exception>
     public static async Task<IPAddress[]> ResolveAsync(EventLoop loop, string host, CancellationToken cancellationToken)
     {
         if (TryParseAddress(host, out IPAddress? literal))
@@ -68,8 +71,25 @@ internal static class HostName
             return [literal!];
         }
 
-        IPAddress[] addresses = await loop.RunInThreadAsync(() => Dns.GetHostAddresses(host), cancellationToken);
+        IPAddress[] addresses = await LookUpAsync(loop, host, cancellationToken);
         return addresses.Length > 0 ? addresses.Distinct().ToArray() : throw new SocketException((int)SocketError.HostNotFound);
+    }
+
+    // A resolver cannot be interrupted, and may hang for minutes. So nobody waits for the thread that it holds: not who
+    // gives up, and not the loop when it ends, which as a resident this is told of.
+    private static async Task<IPAddress[]> LookUpAsync(EventLoop loop, string host, CancellationToken cancellationToken)
+    {
+        Func<string, IPAddress[]> lookup = loop.Host.Lookup;
+        using var wait = new LookupWait(loop.Host, cancellationToken);
+        try
+        {
+            return await loop.RunInThreadAsync(() => lookup(host), wait.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            ObjectDisposedException.ThrowIf(wait.IsLoopEnding && !cancellationToken.IsCancellationRequested, loop);
+            throw new OperationCanceledException(cancellationToken);
+        }
     }
 
     private static bool TryParseAddress(string host, out IPAddress? address)
@@ -84,5 +104,37 @@ internal static class HostName
         int start = host.IndexOf('%', StringComparison.Ordinal) + 1;
         return start == 0
                || (start < host.Length && !host.AsSpan(start).ContainsAnyExcept(s_zoneCharacters));
+    }
+    private sealed class LookupWait : ILoopResident, IDisposable
+    {
+        private readonly LoopHost _host;
+        private readonly CancellationTokenSource _end;
+
+        public LookupWait(LoopHost host, CancellationToken cancellationToken)
+        {
+            _host = host;
+            _end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            host.AddResident(this);
+        }
+
+        public int ResidentIndex { get; set; }
+
+        public CancellationToken Token => _end.Token;
+
+        public bool IsLoopEnding { get; private set; }
+
+        public void OnLoopShutdown()
+        {
+            IsLoopEnding = true;
+            _end.Cancel();
+        }
+
+        public void OnLoopShutdownExpired() => OnLoopShutdown();
+
+        public void Dispose()
+        {
+            _host.RemoveResident(this);
+            _end.Dispose();
+        }
     }
 }

@@ -26,6 +26,7 @@ public static class TcpConnecting
         /// <exception cref="ArgumentException">The host can be neither a name nor an address; the port is no port.</exception>
         /// <exception cref="ConnectFailedException">No address answered, or there is no such name.</exception>
         /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+        /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile.</exception>
         /// <remarks>
         /// What <paramref name="factory"/> or <see cref="StreamProtocol.ConnectionMade"/> throws comes out of here too, with
         /// the connection aborted.

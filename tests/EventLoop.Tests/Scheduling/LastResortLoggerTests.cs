@@ -35,6 +35,23 @@ public sealed class LastResortLoggerTests
     }
 
     [Fact]
+    public void Log_ExceptionThatQuotesAPeer_IsEscaped()
+    {
+        ILogger logger = LastResortLogger.Factory.Instance.CreateLogger("C");
+        var inner = new AggregateException("both", new FormatException("a\nError D: b"), new IOException("\u001b[2J"));
+        var thrown = Assert.Throws<InvalidDataException>((Action)(() => throw new InvalidDataException("x\r\0y", inner)));
+
+        string output = CaptureError(() => logger.LogError(thrown, "outer"));
+
+        string[] lines = output.Split(Environment.NewLine);
+        Assert.Equal(@"System.IO.InvalidDataException: x\r\u0000y", lines[1]);
+        Assert.Contains(@" ---> System.FormatException: a\nError D: b", lines);
+        Assert.Contains(@" ---> System.IO.IOException: \u001B[2J", lines);
+        Assert.Contains(lines, line => line.StartsWith("   at ", StringComparison.Ordinal));
+        Assert.All(lines, line => Assert.DoesNotContain(line, char.IsControl));
+    }
+
+    [Fact]
     public void Loop_WithoutLoggerAndHandler_WritesUnhandledErrorsToStandardError()
     {
         string output = CaptureError(() => EventLoop.Run(loop =>

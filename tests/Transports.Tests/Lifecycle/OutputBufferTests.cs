@@ -19,10 +19,10 @@ public sealed class OutputBufferTests
     public void Append_ToALastSegmentWithRoom_LeavesTheFirstBytesInPlace()
     {
         var buffer = new OutputBuffer();
-        buffer.Append("first"u8);
+        buffer.Append("first"u8, isSending: false);
         ReadOnlyMemory<byte> inFlight = buffer.First;
-        buffer.Append("second"u8);
-        buffer.Append(new byte[100_000]);
+        buffer.Append("second"u8, isSending: true);
+        buffer.Append(new byte[100_000], isSending: true);
 
         Assert.Equal("first"u8, inFlight.Span);
         Assert.True(inFlight.Span == buffer.First.Span[..5], "A send in flight reads from this very place.");
@@ -35,7 +35,7 @@ public sealed class OutputBufferTests
         var buffer = new OutputBuffer();
         for (int i = 0; i < 1_000; i++)
         {
-            buffer.Append([(byte)i]);
+            buffer.Append([(byte)i], isSending: false);
         }
 
         Assert.Equal(1_000, buffer.Length);
@@ -44,11 +44,25 @@ public sealed class OutputBufferTests
     }
 
     [Fact]
+    public void Append_SmallOnesBeyondTheFirstSegment_AreJoinedInALargerOne()
+    {
+        var buffer = new OutputBuffer();
+        for (int i = 0; i < 1_000; i++)
+        {
+            buffer.Append([(byte)i, 1, 2, 3, 4, 5, 6, 7], isSending: false);
+        }
+
+        Assert.Equal(8_000, buffer.First.Length);
+        Assert.Equal([(byte)231, 3], [buffer.First.Span[999 * 8], buffer.First.Span[7_995]]);
+        buffer.Clear();
+    }
+
+    [Fact]
     public void Append_LargeOne_IsCutSoThatItsMemoryGoesBackAsItDrains()
     {
         var buffer = new OutputBuffer();
-        buffer.Append(new byte[3 * OutputBuffer.LargeSegment]);
-        Assert.InRange(buffer.First.Length, 1, OutputBuffer.LargeSegment);
+        buffer.Append(new byte[3 * SegmentPool.Large], isSending: false);
+        Assert.InRange(buffer.First.Length, 1, SegmentPool.Large);
         buffer.Clear();
     }
 
@@ -58,17 +72,17 @@ public sealed class OutputBufferTests
         var buffer = new OutputBuffer();
         buffer.Clear();
         Assert.True(buffer.IsEmpty);
-        buffer.Append([]);
+        buffer.Append([], isSending: false);
         Assert.True(buffer.IsEmpty);
         Assert.True(buffer.First.IsEmpty);
         for (int i = 0; i < 3; i++)
         {
-            buffer.Append(new byte[1_000_000]);
+            buffer.Append(new byte[1_000_000], isSending: false);
             buffer.Consume(10);
             buffer.Clear();
             Assert.True(buffer.IsEmpty);
             Assert.True(buffer.First.IsEmpty);
-            buffer.Append("again"u8);
+            buffer.Append("again"u8, isSending: false);
             Assert.Equal("again"u8, buffer.First.Span);
             buffer.Consume(5);
             Assert.True(buffer.IsEmpty);
@@ -92,7 +106,7 @@ public sealed class OutputBufferTests
                     _ => random.Next(20) == 0 ? random.Next(700_000) : random.Next(2_000),
                 }];
                 random.NextBytes(data);
-                buffer.Append(data);
+                buffer.Append(data, isSending: random.Next(2) == 0);
                 Array.ForEach(data, oracle.Enqueue);
             }
             else if (!buffer.IsEmpty)

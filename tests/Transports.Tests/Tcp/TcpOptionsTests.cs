@@ -112,4 +112,19 @@ public sealed class TcpOptionsTests
         Assert.Empty(unresolved.Failures);
         Assert.IsType<IOException>(several, exactMatch: false);
     }
+
+    [Fact]
+    public void ConnectFailedException_TargetOfAPeers_IsEscaped()
+    {
+        const string Target = "a\r\nb\u001b[2J\0:80";
+        ConnectFailedException[] exceptions =
+        [
+            new(Target, []),
+            new(Target, [new ConnectFailure(new IPEndPoint(IPAddress.Loopback, 80), new SocketException())]),
+            new(Target, new SocketException((int)SocketError.HostNotFound)),
+        ];
+
+        Assert.All(exceptions, e => Assert.StartsWith(
+            @"Cannot connect to a\r\nb\u001B[2J\u0000:80: ", e.Message, StringComparison.Ordinal));
+    }
 }

@@ -1,0 +1,32 @@
+using System.Diagnostics;
+using Toolkit.Bench.Cells;
+
+namespace Toolkit.Bench.Peers;
+
+/// <summary>Whether a peer can run here: its version, or why not.</summary>
+internal sealed record Presence(string? Version, string? Missing);
+
+/// <summary>A server that is measured. It says where it listens, and ends with its standard input.</summary>
+/// <param name="name">What it is called on the command line and in results.</param>
+/// <param name="title">What it is called in tables.</param>
+internal abstract class Peer(string name, string title)
+{
+    public const int ServerCore = 0;
+
+    public string Name { get; } = name;
+
+    public string Title { get; } = title;
+
+    /// <summary>Whether it answers <see cref="Servers.ServerControl"/>'s questions.</summary>
+    public virtual bool AnswersQuestions => false;
+
+    /// <summary>Builds it, if it must be built.</summary>
+    public abstract Presence Probe();
+
+    public abstract bool Serves(Cell cell);
+
+    /// <summary>How it is started for a cell that it serves, after it was found to be present.</summary>
+    public abstract ProcessStartInfo Start(Cell cell);
+
+    protected static string ModeOf(Cell cell) => cell.Mode.ToString().ToLowerInvariant();
+}

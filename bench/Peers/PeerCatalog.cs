@@ -1,0 +1,54 @@
+using Toolkit.Bench.Cells;
+using Toolkit.Bench.Servers;
+
+namespace Toolkit.Bench.Peers;
+
+/// <summary>All servers that are measured, the first being the one that the others are compared with.</summary>
+internal static class PeerCatalog
+{
+    public const string Epoll = "toolkit-epoll";
+    public const string EpollBuffered = "toolkit-epoll-buffered";
+    public const string EpollSpinning = "toolkit-epoll-spin";
+    public const string Portable = "toolkit-portable";
+    public const string PortableInline = "toolkit-portable-inline";
+    public const string Socket = "socket";
+    public const string SocketInline = "socket-inline";
+    public const string Kestrel = "kestrel";
+    public const string Asyncio = "asyncio";
+    public const string Uvloop = "uvloop";
+    public const string Libuv = "libuv";
+    public const string NativeEpoll = "c-epoll";
+    public const string NativeEpollLarge = "c-epoll-1m";
+
+    private static readonly NativeProgram s_epollServer = new("Peers/Native/epoll_server.c");
+    private static readonly NativeProgram s_libuvServer = new("Peers/Native/libuv_server.c", "uv");
+
+    public static IReadOnlyList<Peer> All { get; } =
+    [
+        new DotNetPeer(Epoll, "Toolkit epoll", "toolkit", "--loop", "epoll"),
+        new DotNetPeer(EpollBuffered, "Toolkit epoll, buffered style", "toolkit", "--loop", "epoll", "--style", "buffered")
+        {
+            Cells = cell => cell is { Workload: Workload.Echo, Mode: ServerMode.Echo, Connections: 64, Size: <= 1024 },
+        },
+        new DotNetPeer(EpollSpinning, "Toolkit epoll, 50 us spin", "toolkit", "--loop", "epoll", "--spin", "50")
+        {
+            Cells = IsAboutLatency,
+        },
+        new DotNetPeer(Portable, "Toolkit portable", "toolkit", "--loop", "portable"),
+        new DotNetPeer(PortableInline, "Toolkit portable, inline", "toolkit", "--loop", "portable") { InlineCompletions = true },
+        new DotNetPeer(Socket, "Socket", "socket") { ChoosesBuffer = true },
+        new DotNetPeer(SocketInline, "Socket, inline", "socket") { ChoosesBuffer = true, InlineCompletions = true },
+        new DotNetPeer(Kestrel, "Kestrel", "kestrel"),
+        new PythonPeer(Asyncio),
+        new PythonPeer(Uvloop),
+        new NativePeer(Libuv, "libuv", s_libuvServer) { SaysVersion = true },
+        new NativePeer(NativeEpoll, "C epoll", s_epollServer),
+        new NativePeer(NativeEpollLarge, "C epoll, 1 MiB buffer", s_epollServer) { Buffer = CellCatalog.Mebibyte },
+    ];
+
+    /// <summary>Those of the quick mode.</summary>
+    public static IReadOnlyList<string> Quick { get; } =
+        [Epoll, EpollSpinning, PortableInline, SocketInline, Kestrel, Asyncio, Uvloop, Libuv, NativeEpoll];
+
+    private static bool IsAboutLatency(Cell cell) => cell.Metric == Metric.P50;
+}

@@ -1,0 +1,83 @@
+"""A server on asyncio's protocols, on its own loop or on uvloop.
+
+    server.py asyncio|uvloop echo|framed|bulk      says "listening PORT", and ends with its standard input
+    server.py asyncio|uvloop --version             says which
+"""
+
+import asyncio
+import resource
+import sys
+
+FRAME = 64
+
+
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.transport.write(data)
+
+    def pause_writing(self):
+        self.transport.pause_reading()
+
+    def resume_writing(self):
+        self.transport.resume_reading()
+
+
+class Framed(Echo):
+    """Answers each frame with a write of its own."""
+
+    def __init__(self):
+        self.rest = b""
+
+    def data_received(self, data):
+        if self.rest:
+            data = self.rest + data
+        write = self.transport.write
+        end = len(data) - len(data) % FRAME
+        for start in range(0, end, FRAME):
+            write(data[start:start + FRAME])
+        self.rest = data[end:]
+
+
+class Bulk(asyncio.Protocol):
+    """Counts, and says at the end how much there was."""
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.count = 0
+
+    def data_received(self, data):
+        self.count += len(data)
+
+    def eof_received(self):
+        self.transport.write(self.count.to_bytes(8, "little"))
+
+
+async def serve(protocol):
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=4096)
+    ended = loop.create_future()
+    loop.add_reader(0, lambda: ended.done() or ended.set_result(None))
+    print("listening", server.sockets[0].getsockname()[1], flush=True)
+    await ended
+
+
+def main():
+    kind, mode = sys.argv[1:]
+    if kind == "uvloop":
+        import uvloop
+
+        uvloop.install()
+    if mode == "--version":
+        python = "CPython " + sys.version.split()[0]
+        print(f"uvloop {uvloop.__version__}, {python}" if kind == "uvloop" else python)
+        return
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    asyncio.run(serve({"echo": Echo, "framed": Framed, "bulk": Bulk}[mode]))
+
+
+main()

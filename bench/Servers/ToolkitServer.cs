@@ -1,0 +1,112 @@
+using System.Buffers.Binary;
+using System.Net;
+
+namespace Toolkit.Bench.Servers;
+
+/// <summary>How the toolkit's server is made.</summary>
+internal sealed record ToolkitServerOptions
+{
+    public LoopKind Loop { get; init; }
+
+    public bool Buffered { get; init; }
+
+    public TimeSpan Spin { get; init; }
+}
+
+/// <summary>The toolkit, as its guide has it.</summary>
+internal static class ToolkitServer
+{
+    private const int Backlog = 4096;
+
+    public static void Run(ServerMode mode, ToolkitServerOptions options)
+        => EventLoop.Run(
+            async loop =>
+            {
+                Server server = await loop.CreateServerAsync(
+                    () => Create(mode, options.Buffered),
+                    new IPEndPoint(IPAddress.Loopback, 0),
+                    new ServerOptions { Backlog = Backlog });
+                ServerControl.Begin(((IPEndPoint)server.EndPoints[0]).Port);
+                await server.WaitClosedAsync();
+            },
+            new EventLoopOptions { Kind = options.Loop, SpinDuration = options.Spin });
+
+    private static StreamProtocol Create(ServerMode mode, bool buffered) => mode switch
+    {
+        ServerMode.Framed => new FramedProtocol(),
+        ServerMode.Bulk => new BulkProtocol(),
+        _ when buffered => new BufferedEchoProtocol(),
+        _ => new EchoProtocol(),
+    };
+
+    private sealed class EchoProtocol : Protocol
+    {
+        public override void DataReceived(ReadOnlySpan<byte> data) => Transport.Write(data);
+
+        public override void PauseWriting() => Transport.PauseReading();
+
+        public override void ResumeWriting() => Transport.ResumeReading();
+    }
+
+    private sealed class BufferedEchoProtocol : BufferedProtocol
+    {
+        private readonly byte[] _buffer = new byte[16 * 1024];
+
+        public override Memory<byte> GetBuffer(int sizeHint) => _buffer;
+
+        public override void BufferUpdated(int count) => Transport.Write(_buffer.AsSpan(0, count));
+
+        public override void PauseWriting() => Transport.PauseReading();
+
+        public override void ResumeWriting() => Transport.ResumeReading();
+    }
+
+    private sealed class FramedProtocol : Protocol
+    {
+        private readonly byte[] _frame = new byte[Frame.Size];
+        private int _begun;
+
+        public override void DataReceived(ReadOnlySpan<byte> data)
+        {
+            while (!data.IsEmpty)
+            {
+                // A whole frame in what has arrived needs no copy.
+                if (_begun == 0 && data.Length >= Frame.Size)
+                {
+                    Transport.Write(data[..Frame.Size]);
+                    data = data[Frame.Size..];
+                    continue;
+                }
+
+                int taken = Math.Min(Frame.Size - _begun, data.Length);
+                data[..taken].CopyTo(_frame.AsSpan(_begun));
+                data = data[taken..];
+                _begun += taken;
+                if (_begun == Frame.Size)
+                {
+                    Transport.Write(_frame);
+                    _begun = 0;
+                }
+            }
+        }
+
+        public override void PauseWriting() => Transport.PauseReading();
+
+        public override void ResumeWriting() => Transport.ResumeReading();
+    }
+
+    private sealed class BulkProtocol : Protocol
+    {
+        private long _count;
+
+        public override void DataReceived(ReadOnlySpan<byte> data) => _count += data.Length;
+
+        public override bool EofReceived()
+        {
+            Span<byte> count = stackalloc byte[sizeof(long)];
+            BinaryPrimitives.WriteInt64LittleEndian(count, _count);
+            Transport.Write(count);
+            return false;
+        }
+    }
+}

@@ -1,0 +1,63 @@
+namespace Toolkit.Transports;
+
+/// <summary>
+/// The memory in which transports join small writes, and keep what the operating system does not take. Each thread has a pool of
+/// its own, and so each loop: nothing is locked, and what one connection returned is still in the cache for the next.
+/// </summary>
+/// <remarks>
+/// .NET's shared pool keeps about 32 arrays of a size for a core. A batch of callbacks writes on up to 64 connections before
+/// it is flushed, and each holds a segment until then: with the shared pool every batch allocated half of them anew, 2 to 6 KB a
+/// message.
+/// </remarks>
+internal sealed class SegmentPool
+{
+    /// <summary>The first segment of a connection: what most messages fit into.</summary>
+    public const int Small = 2 * 1024;
+
+    /// <summary>The segment in which a flood of small writes is joined.</summary>
+    public const int Medium = 16 * 1024;
+
+    /// <summary>The largest segment. What a large write leaves unsent is cut into these, so that its memory goes back as it drains.</summary>
+    public const int Large = 256 * 1024;
+
+    // How much is kept for later, by size: a megabyte or two of each.
+    private const int SmallKept = 512;
+    private const int MediumKept = 64;
+    private const int LargeKept = 8;
+
+    [ThreadStatic]
+    private static SegmentPool? s_ofThread;
+
+    private readonly Stack<byte[]> _small = new();
+    private readonly Stack<byte[]> _medium = new();
+    private readonly Stack<byte[]> _large = new();
+
+    /// <summary>The calling thread's.</summary>
+    public static SegmentPool OfThread => s_ofThread ??= new SegmentPool();
+
+    /// <summary>An array for so many bytes, or, when they are many, for some of them.</summary>
+    public byte[] Rent(int wanted) => wanted switch
+    {
+        <= Small => Take(_small, Small),
+        <= Medium => Take(_medium, Medium),
+        _ => Take(_large, Large),
+    };
+
+    /// <summary>Gives an array back.</summary>
+    public void Return(byte[] array)
+    {
+        (Stack<byte[]> kept, int limit) = array.Length switch
+        {
+            Small => (_small, SmallKept),
+            Medium => (_medium, MediumKept),
+            _ => (_large, LargeKept),
+        };
+        if (kept.Count < limit)
+        {
+            kept.Push(array);
+        }
+    }
+
+    private static byte[] Take(Stack<byte[]> kept, int size)
+        => kept.TryPop(out byte[]? array) ? array : GC.AllocateUninitializedArray<byte>(size);
+}

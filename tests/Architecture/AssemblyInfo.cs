@@ -1,2 +1,0 @@
-// Tests that count descriptors, threads or allocations must not run beside others.
-[assembly: CollectionBehavior(DisableTestParallelization = true)]

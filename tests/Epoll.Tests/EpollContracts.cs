@@ -1,0 +1,44 @@
+using Toolkit.Tests.Contracts;
+
+// The contracts, on epoll.
+namespace Toolkit.Tests.Backends;
+
+public sealed class EpollAllocationTests() : AllocationContract(LoopKind.Epoll);
+
+public sealed class EpollBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Epoll);
+
+public sealed class EpollCloseOnExecTests() : CloseOnExecContract(LoopKind.Epoll);
+
+public sealed class EpollConnectTests() : ConnectContract(LoopKind.Epoll);
+
+public sealed class EpollEchoTests() : EchoContract(LoopKind.Epoll);
+
+public sealed class EpollLoopDebugTests() : LoopDebugContract(LoopKind.Epoll);
+
+public sealed class EpollLoopFacesTests() : LoopFacesContract(LoopKind.Epoll);
+
+public sealed class EpollLoopRunningTests() : LoopRunningContract(LoopKind.Epoll);
+
+public sealed class EpollLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Epoll);
+
+public sealed class EpollLoopThreadsTests() : LoopThreadsContract(LoopKind.Epoll);
+
+public sealed class EpollNetworkFaultTests() : NetworkFaultContract(LoopKind.Epoll);
+
+public sealed class EpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll);
+
+public sealed class EpollSeamTests() : SeamContract(LoopKind.Epoll);
+
+public sealed class EpollServerTests() : ServerContract(LoopKind.Epoll);
+
+public sealed class EpollServerDrainTests() : ServerDrainContract(LoopKind.Epoll);
+
+public sealed class EpollServerInputTests() : ServerInputContract(LoopKind.Epoll);
+
+public sealed class EpollTcpCloseTests() : TcpCloseContract(LoopKind.Epoll);
+
+public sealed class EpollTcpFaultTests() : TcpFaultContract(LoopKind.Epoll);
+
+public sealed class EpollTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Epoll);
+
+public sealed class EpollTcpStreamTests() : TcpStreamContract(LoopKind.Epoll);

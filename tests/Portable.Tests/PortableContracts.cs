@@ -1,0 +1,44 @@
+using Toolkit.Tests.Contracts;
+
+// The contracts, on .NET's own sockets.
+namespace Toolkit.Tests.Backends;
+
+public sealed class PortableAllocationTests() : AllocationContract(LoopKind.Portable);
+
+public sealed class PortableBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Portable);
+
+public sealed class PortableCloseOnExecTests() : CloseOnExecContract(LoopKind.Portable);
+
+public sealed class PortableConnectTests() : ConnectContract(LoopKind.Portable);
+
+public sealed class PortableEchoTests() : EchoContract(LoopKind.Portable);
+
+public sealed class PortableLoopDebugTests() : LoopDebugContract(LoopKind.Portable);
+
+public sealed class PortableLoopFacesTests() : LoopFacesContract(LoopKind.Portable);
+
+public sealed class PortableLoopRunningTests() : LoopRunningContract(LoopKind.Portable);
+
+public sealed class PortableLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Portable);
+
+public sealed class PortableLoopThreadsTests() : LoopThreadsContract(LoopKind.Portable);
+
+public sealed class PortableNetworkFaultTests() : NetworkFaultContract(LoopKind.Portable);
+
+public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);
+
+public sealed class PortableSeamTests() : SeamContract(LoopKind.Portable);
+
+public sealed class PortableServerTests() : ServerContract(LoopKind.Portable);
+
+public sealed class PortableServerDrainTests() : ServerDrainContract(LoopKind.Portable);
+
+public sealed class PortableServerInputTests() : ServerInputContract(LoopKind.Portable);
+
+public sealed class PortableTcpCloseTests() : TcpCloseContract(LoopKind.Portable);
+
+public sealed class PortableTcpFaultTests() : TcpFaultContract(LoopKind.Portable);
+
+public sealed class PortableTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Portable);
+
+public sealed class PortableTcpStreamTests() : TcpStreamContract(LoopKind.Portable);

@@ -1,0 +1,28 @@
+using Toolkit.Tests.Contracts;
+
+// The contracts, on an io_uring that is short of everything. Those that make no I/O have nothing to say to it.
+namespace Toolkit.Tests.Backends;
+
+public sealed class TightUringBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringConnectTests() : ConnectContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringEchoTests() : EchoContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringLoopThreadsTests() : LoopThreadsContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringSeamTests() : SeamContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringServerTests() : ServerContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringServerDrainTests() : ServerDrainContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringTcpCloseTests() : TcpCloseContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringTcpFaultTests() : TcpFaultContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.TightUring);

@@ -1,0 +1,56 @@
+using Toolkit.Tests.Contracts;
+
+// The contracts, on io_uring: as it is, and on a ring of whole buffers.
+namespace Toolkit.Tests.Backends;
+
+public sealed class UringAllocationTests() : AllocationContract(LoopKind.Uring);
+
+public sealed class UringBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Uring);
+
+public sealed class UringConnectTests() : ConnectContract(LoopKind.Uring);
+
+public sealed class UringEchoTests() : EchoContract(LoopKind.Uring);
+
+public sealed class UringLoopDebugTests() : LoopDebugContract(LoopKind.Uring);
+
+public sealed class UringLoopFacesTests() : LoopFacesContract(LoopKind.Uring);
+
+public sealed class UringLoopRunningTests() : LoopRunningContract(LoopKind.Uring);
+
+public sealed class UringLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Uring);
+
+public sealed class UringLoopThreadsTests() : LoopThreadsContract(LoopKind.Uring);
+
+public sealed class UringNetworkFaultTests() : NetworkFaultContract(LoopKind.Uring);
+
+public sealed class UringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring);
+
+public sealed class UringSeamTests() : SeamContract(LoopKind.Uring);
+
+public sealed class UringServerTests() : ServerContract(LoopKind.Uring);
+
+public sealed class UringServerDrainTests() : ServerDrainContract(LoopKind.Uring);
+
+public sealed class UringServerInputTests() : ServerInputContract(LoopKind.Uring);
+
+public sealed class UringTcpCloseTests() : TcpCloseContract(LoopKind.Uring);
+
+public sealed class UringTcpFaultTests() : TcpFaultContract(LoopKind.Uring);
+
+public sealed class UringTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Uring);
+
+public sealed class UringTcpStreamTests() : TcpStreamContract(LoopKind.Uring);
+
+public sealed class WholeBufferUringBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.WholeBufferUring);
+
+public sealed class WholeBufferUringEchoTests() : EchoContract(LoopUnderTest.WholeBufferUring);
+
+public sealed class WholeBufferUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.WholeBufferUring);
+
+public sealed class WholeBufferUringSeamTests() : SeamContract(LoopUnderTest.WholeBufferUring);
+
+public sealed class WholeBufferUringTcpFaultTests() : TcpFaultContract(LoopUnderTest.WholeBufferUring);
+
+public sealed class WholeBufferUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.WholeBufferUring);
+
+public sealed class WholeBufferUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.WholeBufferUring);
