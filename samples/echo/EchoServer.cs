@@ -19,7 +19,8 @@ internal static class EchoServer
                 loop => ServeAsync(loop, host, port, settings, new ServerOptions { MaxConnections = maxConnections }),
                 new EventLoopOptions { Kind = kind, LoggerFactory = loggers });
         }
-        catch (Exception exception) when (exception is BackendUnavailableException or ListenFailedException or ArgumentException)
+        catch (Exception exception) when (exception
+            is BackendUnavailableException or BackendFailedException or ListenFailedException or ArgumentException)
         {
             Console.Error.WriteLine(exception.Message);
             return 1;

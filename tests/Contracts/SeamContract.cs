@@ -67,6 +67,55 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     });
 
     [Fact]
+    public void Receive_CancelledTenThousandTimesAgainstArrivingBytes_LosesNone() => Run(async loop =>
+    {
+        const int Rounds = 10_000;
+        byte[] data = new byte[Rounds * 4];
+        new Random(11).NextBytes(data);
+        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        using var received = new MemoryStream();
+        var ends = new List<SocketError>();
+        var receiver = new CountingReceiver(received, ends);
+        var receive = new ReceiveOperation(handle, receiver);
+        Task sending = loop.RunInThreadAsync(() =>
+        {
+            for (int offset = 0; offset < data.Length; offset += 4)
+            {
+                peer.Send(data.AsSpan(offset, 4));
+            }
+
+            peer.Shutdown(SocketShutdown.Send);
+        });
+
+        for (int round = 0; round < Rounds; round++)
+        {
+            loop.Host.Backend.Submit(receive);
+            if (round % 3 != 0)
+            {
+                await NextIterationAsync(loop);
+            }
+
+            if (receive.IsArmed)
+            {
+                loop.Host.Backend.Cancel(receive);
+                long before = received.Length;
+                while (receive.IsArmed)
+                {
+                    await NextIterationAsync(loop);
+                }
+
+                Assert.Equal(before, received.Length); // between a cancellation and its end nothing is told
+            }
+        }
+
+        loop.Host.Backend.Submit(receive);
+        await UntilAsync(loop, () => !receive.IsArmed);
+        await sending;
+        Assert.True(data.AsSpan().SequenceEqual(received.ToArray()), $"{received.Length} of {data.Length} bytes arrived.");
+        Assert.Equal(SocketError.Success, ends[^1]);
+    });
+
+    [Fact]
     public void Receive_OwnerPauses_KeepsBytesFirstAndTheEndBehindThem() => Run(async loop =>
     {
         (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
@@ -622,6 +671,23 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
         await UntilAsync(loop, () => owner.Accepted.Count >= 1);
         loop.Host.Backend.Release(listener, reset: false);
         return (owner.Accepted[0], peer);
+    }
+
+    private sealed class CountingReceiver(MemoryStream received, List<SocketError> ends) : IReceiver
+    {
+        bool IReceiver.ProvidesBuffer => false;
+
+        Memory<byte> IReceiver.GetBuffer() => throw new InvalidOperationException("Nobody was to ask.");
+
+        bool IReceiver.OnReceived(ReadOnlySpan<byte> data)
+        {
+            received.Write(data);
+            return true;
+        }
+
+        bool IReceiver.OnBufferFilled(int count) => throw new InvalidOperationException("Nobody was to fill it.");
+
+        void IReceiver.OnReceiveEnded(SocketError error) => ends.Add(error);
     }
 
     /// <summary>The owner of operations: it writes down what it is told, and sees that it is told by nobody but Poll.</summary>

@@ -286,3 +286,5 @@ public abstract class EchoSampleTests(LoopKind kind)
 public sealed class EpollEchoSampleTests() : EchoSampleTests(LoopKind.Epoll);
 
 public sealed class PortableEchoSampleTests() : EchoSampleTests(LoopKind.Portable);
+
+public sealed class UringEchoSampleTests() : EchoSampleTests(LoopKind.Uring);

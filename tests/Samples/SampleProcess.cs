@@ -93,9 +93,10 @@ internal sealed partial class SampleProcess : IDisposable
     }
 
     /// <summary>Runs the program to its end.</summary>
-    public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(string arguments, string? backend = null)
+    public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(
+        string arguments, string? backend = null, string? tool = null)
     {
-        using SampleProcess sample = Start(arguments, backend);
+        using SampleProcess sample = Start(arguments, backend, tool);
         sample.Process.StandardInput.Close();
         int exitCode = await sample.WaitForExitAsync();
         return (exitCode, sample.Output, sample.Errors);
