@@ -24,12 +24,23 @@ internal static class GoalCatalog
         ]),
         .. EchoCells(16 * 1024).Select(cell => AtMost(1.10, PeerCatalog.Epoll, PeerCatalog.NativeEpoll, cell)),
         AtMost(1.10, PeerCatalog.Epoll, PeerCatalog.NativeEpollLarge, "echo-1m"),
-        Faster(10, PeerCatalog.Asyncio, "framed-d16"),
-        Faster(2, PeerCatalog.Uvloop, "framed-d16"),
-        Faster(2, PeerCatalog.Kestrel, "framed-d16"),
-        Faster(50, PeerCatalog.Asyncio, "framed-d128"),
-        Faster(5, PeerCatalog.Uvloop, "framed-d128"),
-        Faster(3, PeerCatalog.Kestrel, "framed-d128"),
+        Faster(PeerCatalog.Epoll, 10, PeerCatalog.Asyncio, "framed-d16"),
+        Faster(PeerCatalog.Epoll, 2, PeerCatalog.Uvloop, "framed-d16"),
+        Faster(PeerCatalog.Epoll, 2, PeerCatalog.Kestrel, "framed-d16"),
+        Faster(PeerCatalog.Epoll, 50, PeerCatalog.Asyncio, "framed-d128"),
+        Faster(PeerCatalog.Epoll, 5, PeerCatalog.Uvloop, "framed-d128"),
+        Faster(PeerCatalog.Epoll, 3, PeerCatalog.Kestrel, "framed-d128"),
+        .. EchoCells(64, 1024).SelectMany(cell => (Goal[])
+        [
+            AtMost(1.05, PeerCatalog.Uring, PeerCatalog.NativeEpoll, cell),
+            AtMost(1.05, PeerCatalog.Uring, PeerCatalog.NativeUring, cell),
+        ]),
+        .. EchoCells(16 * 1024).Select(cell => AtMost(1.15, PeerCatalog.Uring, PeerCatalog.NativeEpoll, cell)),
+        Faster(PeerCatalog.Uring, 10, PeerCatalog.Asyncio, "framed-d16"),
+        Faster(PeerCatalog.Uring, 2, PeerCatalog.Kestrel, "framed-d16"),
+        .. EchoCells(64, 1024).Select(cell => AllocatesNothing(PeerCatalog.Uring, cell)),
+        Memory(800, PeerCatalog.Uring, "idle-2000"),
+        Memory(800, PeerCatalog.Uring, "idle-18000"),
         .. EchoCells(64, 1024).SelectMany(cell => (Goal[])
         [
             AtMost(1.20, PeerCatalog.Portable, PeerCatalog.Socket, cell),
@@ -38,8 +49,8 @@ internal static class GoalCatalog
         .. EchoCells(64, 1024).Select(cell => AllocatesNothing(PeerCatalog.Epoll, cell)),
         .. EchoCells(64, 1024).Where(cell => cell.Contains("-c64-", StringComparison.Ordinal))
             .Select(cell => AllocatesNothing(PeerCatalog.EpollBuffered, cell)),
-        Memory("idle-2000"),
-        Memory("idle-18000"),
+        Memory(400, PeerCatalog.Epoll, "idle-2000"),
+        Memory(400, PeerCatalog.Epoll, "idle-18000"),
         AtMost(0.85, PeerCatalog.Epoll, PeerCatalog.Uvloop, "churn"),
         AtMost(1.15, PeerCatalog.Epoll, PeerCatalog.Libuv, "churn"),
         Primitive(40, PrimitiveName.CallSoon),
@@ -70,13 +81,13 @@ internal static class GoalCatalog
             && IsNativeOutOfForm(run, cell, reference),
     };
 
-    private static Goal Faster(double limit, string reference, string cell) => new(
-        $"messages per second, {PeerCatalog.Epoll} / {reference}",
+    private static Goal Faster(string peer, double limit, string reference, string cell) => new(
+        $"messages per second, {peer} / {reference}",
         cell,
         Side.AtLeast,
         limit,
         "x",
-        run => run.Ratios(cell, PeerCatalog.Epoll, reference, Metric.RequestsPerSecond));
+        run => run.Ratios(cell, peer, reference, Metric.RequestsPerSecond));
 
     private static Goal AllocatesNothing(string peer, string cell) => new(
         $"bytes allocated per message, {peer}",
@@ -86,13 +97,13 @@ internal static class GoalCatalog
         "B",
         run => run.Figures(cell, peer, Metric.AllocatedPerRequest));
 
-    private static Goal Memory(string cell) => new(
-        $"bytes per idle connection, {PeerCatalog.Epoll}",
+    private static Goal Memory(double limit, string peer, string cell) => new(
+        $"bytes per idle connection, {peer}",
         cell,
         Side.AtMost,
-        400,
+        limit,
         "B",
-        run => run.Figures(cell, PeerCatalog.Epoll, Metric.MemoryPerConnection));
+        run => run.Figures(cell, peer, Metric.MemoryPerConnection));
 
     private static Goal Primitive(double limit, string name) => new(
         name, Runner.Toolkit, Side.AtMost, limit, "ns", run => run.PrimitiveFigures(name, Runner.Toolkit));

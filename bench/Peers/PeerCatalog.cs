@@ -9,6 +9,8 @@ internal static class PeerCatalog
     public const string Epoll = "toolkit-epoll";
     public const string EpollBuffered = "toolkit-epoll-buffered";
     public const string EpollSpinning = "toolkit-epoll-spin";
+    public const string Uring = "toolkit-uring";
+    public const string UringSpinning = "toolkit-uring-spin";
     public const string Portable = "toolkit-portable";
     public const string PortableInline = "toolkit-portable-inline";
     public const string Socket = "socket";
@@ -19,8 +21,10 @@ internal static class PeerCatalog
     public const string Libuv = "libuv";
     public const string NativeEpoll = "c-epoll";
     public const string NativeEpollLarge = "c-epoll-1m";
+    public const string NativeUring = "c-uring";
 
     private static readonly NativeProgram s_epollServer = new("Peers/Native/epoll_server.c");
+    private static readonly NativeProgram s_uringServer = new("Peers/Native/uring_server.c", "uring");
     private static readonly NativeProgram s_libuvServer = new("Peers/Native/libuv_server.c", "uv");
 
     public static IReadOnlyList<Peer> All { get; } =
@@ -34,6 +38,11 @@ internal static class PeerCatalog
         {
             Cells = IsAboutLatency,
         },
+        new DotNetPeer(Uring, "Toolkit io_uring", "toolkit", "--loop", "uring"),
+        new DotNetPeer(UringSpinning, "Toolkit io_uring, 50 us spin", "toolkit", "--loop", "uring", "--spin", "50")
+        {
+            Cells = IsAboutLatency,
+        },
         new DotNetPeer(Portable, "Toolkit portable", "toolkit", "--loop", "portable"),
         new DotNetPeer(PortableInline, "Toolkit portable, inline", "toolkit", "--loop", "portable") { InlineCompletions = true },
         new DotNetPeer(Socket, "Socket", "socket") { ChoosesBuffer = true },
@@ -44,11 +53,12 @@ internal static class PeerCatalog
         new NativePeer(Libuv, "libuv", s_libuvServer) { SaysVersion = true },
         new NativePeer(NativeEpoll, "C epoll", s_epollServer),
         new NativePeer(NativeEpollLarge, "C epoll, 1 MiB buffer", s_epollServer) { Buffer = CellCatalog.Mebibyte },
+        new NativePeer(NativeUring, "C io_uring", s_uringServer),
     ];
 
     /// <summary>Those of the quick mode.</summary>
     public static IReadOnlyList<string> Quick { get; } =
-        [Epoll, EpollSpinning, PortableInline, SocketInline, Kestrel, Asyncio, Uvloop, Libuv, NativeEpoll];
+        [Epoll, EpollSpinning, Uring, PortableInline, SocketInline, Kestrel, Asyncio, Uvloop, Libuv, NativeEpoll];
 
     private static bool IsAboutLatency(Cell cell) => cell.Metric == Metric.P50;
 }

@@ -12,6 +12,8 @@ public readonly record struct WriteLimits
     /// <summary>The default <see cref="HardCap"/>: 4 MiB.</summary>
     public const long DefaultHardCap = 4 * 1024 * 1024;
 
+    private readonly long _hardCap; // the greatest of all for none: every connection has one of these
+
     /// <summary>The defaults: 64 KiB, 16 KiB, 4 MiB.</summary>
     public WriteLimits()
         : this(DefaultHigh)
@@ -31,7 +33,7 @@ public readonly record struct WriteLimits
         ArgumentOutOfRangeException.ThrowIfLessThan(hardCap ?? long.MaxValue, high, nameof(hardCap));
         High = high;
         Low = low ?? high / 4;
-        HardCap = hardCap;
+        _hardCap = hardCap ?? long.MaxValue;
     }
 
     /// <summary>With more than this unsent, <see cref="StreamProtocol.PauseWriting"/> is called.</summary>
@@ -45,5 +47,5 @@ public readonly record struct WriteLimits
     /// <see cref="StreamProtocol.PauseWriting"/> cannot fill the memory. One large write is always taken whole. Null lifts
     /// the cap.
     /// </summary>
-    public long? HardCap { get; }
+    public long? HardCap => _hardCap == long.MaxValue ? null : _hardCap;
 }

@@ -24,6 +24,7 @@ internal sealed class SegmentPool
     private const int SmallKept = 512;
     private const int MediumKept = 64;
     private const int LargeKept = 8;
+    private const int QueuesKept = 1024;
 
     [ThreadStatic]
     private static SegmentPool? s_ofThread;
@@ -31,6 +32,7 @@ internal sealed class SegmentPool
     private readonly Stack<byte[]> _small = new();
     private readonly Stack<byte[]> _medium = new();
     private readonly Stack<byte[]> _large = new();
+    private readonly Stack<SegmentQueue> _queues = new();
 
     /// <summary>The calling thread's.</summary>
     public static SegmentPool OfThread => s_ofThread ??= new SegmentPool();
@@ -55,6 +57,18 @@ internal sealed class SegmentPool
         if (kept.Count < limit)
         {
             kept.Push(array);
+        }
+    }
+
+    /// <summary>An empty queue.</summary>
+    public SegmentQueue RentQueue() => _queues.TryPop(out SegmentQueue? queue) ? queue : new SegmentQueue();
+
+    /// <summary>Gives an empty queue back.</summary>
+    public void Return(SegmentQueue queue)
+    {
+        if (_queues.Count < QueuesKept)
+        {
+            _queues.Push(queue);
         }
     }
 

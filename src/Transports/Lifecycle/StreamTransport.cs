@@ -41,7 +41,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
     private readonly TcpOptions _options;
     private readonly ExecutionContext? _context;
     private readonly IConnectionOwner? _owner;
-    private readonly DateTimeOffset _startTime;
+    private readonly long _startTicks;
 
     // Loop thread only.
     private ConnectionLifecycle _lifecycle;
@@ -65,10 +65,10 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         _owner = owner;
         _limits = options.WriteLimits;
         _receive = new ReceiveOperation(handle, this);
-        _startTime = loop.TimeProvider.GetUtcNow();
+        _startTicks = loop.TimeProvider.GetUtcNow().Ticks;
     }
 
-    public override DateTimeOffset StartTime => _startTime;
+    public override DateTimeOffset StartTime => new(_startTicks, TimeSpan.Zero);
 
     public override EndPoint? LocalEndPoint => _handle.LocalEndPoint;
 
