@@ -276,8 +276,7 @@ public sealed partial class EventLoop : IDisposable
         }
         catch (BackendFailedException exception)
         {
-            _backendHasFailed = true;
-            LogQuietly(() => LoopLog.BackendFailed(_logger, exception));
+            OnBackendFailed(exception);
             if (!_closing)
             {
                 throw;
@@ -285,6 +284,13 @@ public sealed partial class EventLoop : IDisposable
 
             return 0;
         }
+    }
+
+    // Apart from Poll, where the compiler would make the closure anew at each turn.
+    private void OnBackendFailed(BackendFailedException exception)
+    {
+        _backendHasFailed = true;
+        LogQuietly(() => LoopLog.BackendFailed(_logger, exception));
     }
 
     private void TakePosts()

@@ -493,6 +493,8 @@ public abstract class TcpFaultContract(LoopUnderTest subject) : StreamContract(s
             quiet.Add(await ConnectPeerAsync(loop, protocols[i]));
         }
 
+        await UntilAsync(loop, () => flooded.ReceivedLength > 0);
+
         // Each is answered while the flood goes on; one that starved would be waited for until the watchdog bites.
         for (int turn = 0; turn < 20; turn++)
         {
@@ -510,7 +512,6 @@ public abstract class TcpFaultContract(LoopUnderTest subject) : StreamContract(s
 
         Volatile.Write(ref stop, true);
         await flooding;
-        Assert.True(flooded.ReceivedLength > 0);
         flooder.Dispose();
         quiet.ForEach(socket => socket.Dispose());
         await Task.WhenAll(protocols.Append(flooded).Select(protocol => protocol.Lost.Task));
