@@ -35,6 +35,8 @@ public sealed class EpollServerDrainTests() : ServerDrainContract(LoopKind.Epoll
 
 public sealed class EpollServerInputTests() : ServerInputContract(LoopKind.Epoll);
 
+public sealed class EpollSoakTests() : SoakContract(LoopKind.Epoll);
+
 public sealed class EpollTcpCloseTests() : TcpCloseContract(LoopKind.Epoll);
 
 public sealed class EpollTcpFaultTests() : TcpFaultContract(LoopKind.Epoll);

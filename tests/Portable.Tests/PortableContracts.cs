@@ -35,6 +35,8 @@ public sealed class PortableServerDrainTests() : ServerDrainContract(LoopKind.Po
 
 public sealed class PortableServerInputTests() : ServerInputContract(LoopKind.Portable);
 
+public sealed class PortableSoakTests() : SoakContract(LoopKind.Portable);
+
 public sealed class PortableTcpCloseTests() : TcpCloseContract(LoopKind.Portable);
 
 public sealed class PortableTcpFaultTests() : TcpFaultContract(LoopKind.Portable);

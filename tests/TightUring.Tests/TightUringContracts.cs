@@ -19,6 +19,8 @@ public sealed class TightUringServerTests() : ServerContract(LoopUnderTest.Tight
 
 public sealed class TightUringServerDrainTests() : ServerDrainContract(LoopUnderTest.TightUring);
 
+public sealed class TightUringSoakTests() : SoakContract(LoopUnderTest.TightUring);
+
 public sealed class TightUringTcpCloseTests() : TcpCloseContract(LoopUnderTest.TightUring);
 
 public sealed class TightUringTcpFaultTests() : TcpFaultContract(LoopUnderTest.TightUring);

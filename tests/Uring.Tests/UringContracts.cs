@@ -33,6 +33,8 @@ public sealed class UringServerDrainTests() : ServerDrainContract(LoopKind.Uring
 
 public sealed class UringServerInputTests() : ServerInputContract(LoopKind.Uring);
 
+public sealed class UringSoakTests() : SoakContract(LoopKind.Uring);
+
 public sealed class UringTcpCloseTests() : TcpCloseContract(LoopKind.Uring);
 
 public sealed class UringTcpFaultTests() : TcpFaultContract(LoopKind.Uring);
