@@ -13,6 +13,8 @@ public abstract class SoakContract(LoopUnderTest subject) : LoopContract(subject
     private static int Connections => int.Parse(
         Environment.GetEnvironmentVariable("TOOLKIT_SOAK") ?? "2000", CultureInfo.InvariantCulture);
 
+    protected override TimeSpan Patience => base.Patience + TimeSpan.FromMilliseconds(Connections);
+
     [Fact]
     public void ConnectEchoClose_ManyTimes_EndsWithTheMemoryItBeganWith() => Run(async loop =>
     {

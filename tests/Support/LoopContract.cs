@@ -21,6 +21,9 @@ public abstract class LoopContract(LoopUnderTest subject)
 
     protected LoopKind Kind => subject.Kind;
 
+    /// <summary>How long a scenario may take before it is said to hang.</summary>
+    protected virtual TimeSpan Patience => s_patience;
+
     /// <summary>What the loop's exception handler was called with. A test that expects errors takes them out.</summary>
     protected List<LoopError> Errors { get; } = [];
 
@@ -59,7 +62,7 @@ public abstract class LoopContract(LoopUnderTest subject)
                     loop.Stop();
                 },
                 null,
-                s_patience,
+                Patience,
                 Timeout.InfiniteTimeSpan);
             loop.RunUntilComplete(() => scenario(loop));
         }
