@@ -347,6 +347,12 @@ internal sealed unsafe class UringBackend : IoBackend
         }
         while (!ring.HasCompletions && errno is not (Errno.Again or Errno.Busy)
             && (errno == Errno.Interrupted || Clock.Now < untilTicks));
+
+        // When the time has come, the kernel returns with what has happened meanwhile left undone. That is told first, too.
+        if (!ring.HasCompletions && ring.WantsEntering)
+        {
+            EnterOnce(ring, wait: false, 0);
+        }
     }
 
     private int EnterOnce(Ring ring, bool wait, long ticks)
