@@ -51,6 +51,9 @@ internal sealed class PortableBackend : IoBackend
     /// <summary>Buffers of one vectored send; the rest takes another call. Each costs a pin.</summary>
     private const int MaxVectors = 64;
 
+    private const long HaltTicks = 100 * TimeSpan.TicksPerMillisecond;
+    private const long MaxGraceTicks = TimeSpan.TicksPerSecond;
+
     private const long HangUpInterval = 250 * TimeSpan.TicksPerMillisecond;
 
     /// <summary>The longest single wait. Deadlines further off take several.</summary>
@@ -275,6 +278,7 @@ internal sealed class PortableBackend : IoBackend
     // Until there is something to tell, somebody calls Wake, or the time has come.
     private void Wait(long untilTicks)
     {
+        bool waits = untilTicks > Clock.Now;
         while (!HasPendingEnds && _completed.IsEmpty && untilTicks > 0)
         {
             long now = Clock.Now;
@@ -285,6 +289,14 @@ internal sealed class PortableBackend : IoBackend
             }
 
             LookForHangUps();
+        }
+
+        // Nobody oversleeps that far but a process that was halted. What has arrived meanwhile has yet to be queued by a thread
+        // of the runtime, which has as long again for it: it is to be told before those are timed out who have sent it.
+        long overslept = waits && _completed.IsEmpty ? Clock.Now - untilTicks : 0;
+        if (overslept > HaltTicks)
+        {
+            Sleep(Math.Min(overslept, MaxGraceTicks));
         }
 
         // A wake-up that came when there was no need of it is this poll's, not the next one's.
