@@ -52,6 +52,7 @@ internal sealed class PortableBackend : IoBackend
     private const int MaxVectors = 64;
 
     private const long HaltTicks = 100 * TimeSpan.TicksPerMillisecond;
+    private const long MinGraceTicks = 20 * TimeSpan.TicksPerMillisecond;
     private const long MaxGraceTicks = TimeSpan.TicksPerSecond;
 
     private const long HangUpInterval = 250 * TimeSpan.TicksPerMillisecond;
@@ -291,12 +292,13 @@ internal sealed class PortableBackend : IoBackend
             LookForHangUps();
         }
 
-        // Nobody oversleeps that far but a process that was halted. What has arrived meanwhile has yet to be queued by a thread
-        // of the runtime, which has as long again for it: it is to be told before those are timed out who have sent it.
-        long overslept = waits && _completed.IsEmpty ? Clock.Now - untilTicks : 0;
-        if (overslept > HaltTicks)
+        // Nobody is that late but a process that was halted, or a callback that was slow. What has arrived meanwhile may have yet to
+        // be queued by a thread of the runtime, and is to be told before those are timed out who have sent it. A halt within the
+        // wait has held up those threads as well, so they have as long again.
+        long late = untilTicks > 0 && _completed.IsEmpty ? Clock.Now - untilTicks : 0;
+        if (late > HaltTicks)
         {
-            Sleep(Math.Min(overslept, MaxGraceTicks));
+            Sleep(waits ? Math.Min(late, MaxGraceTicks) : MinGraceTicks);
         }
 
         // A wake-up that came when there was no need of it is this poll's, not the next one's.
