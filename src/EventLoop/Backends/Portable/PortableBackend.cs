@@ -292,9 +292,9 @@ internal sealed class PortableBackend : IoBackend
             LookForHangUps();
         }
 
-        // Nobody is that late but a process that was halted, or a callback that was slow. What has arrived meanwhile may have yet to
-        // be queued by a thread of the runtime, and is to be told before those are timed out who have sent it. A halt within the
-        // wait has held up those threads as well, so they have as long again.
+        // Nobody is that late but a process that was halted, or a callback that was slow. What has arrived meanwhile may have
+        // yet to be queued by a thread of the runtime, and is to be told before those are timed out who have sent it. A halt
+        // within the wait has held up those threads as well, so they have as long again.
         long late = untilTicks > 0 && _completed.IsEmpty ? Clock.Now - untilTicks : 0;
         if (late > HaltTicks)
         {
