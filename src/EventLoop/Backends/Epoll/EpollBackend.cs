@@ -31,7 +31,7 @@ namespace Toolkit.Backends.Epoll;
 /// </para>
 /// </remarks>
 [SupportedOSPlatform("linux")]
-internal sealed unsafe class EpollBackend : IoBackend
+internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
 {
     /// <summary>Newcomers accepted per event: enough to drain a burst, few enough for the others to be served meanwhile.</summary>
     private const int AcceptsPerEvent = 64;
@@ -47,55 +47,42 @@ internal sealed unsafe class EpollBackend : IoBackend
     /// <summary>Of a wait that a signal has ended.</summary>
     private const int Interrupted = -1;
 
-    /// <summary>The longest single wait. Deadlines further off take several.</summary>
-    private const long MaxWaitTicks = TimeSpan.TicksPerDay;
-
     // struct epoll_event is packed on x86-64 and nowhere else.
     private static readonly int s_eventSize = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
     private static readonly int s_tokenOffset = s_eventSize - sizeof(ulong);
 
     // Set once.
     private readonly SafeFileHandle _epoll;
-    private readonly SafeFileHandle _wake;
     private readonly int _epollFd;
     private readonly byte[] _events = GC.AllocateUninitializedArray<byte>(CompletionsPerPoll * s_eventSize, pinned: true);
 
     // Loop thread only.
-    private readonly HandleTable<EpollHandle> _handles = new();
     private byte[] _receiveBuffer = GC.AllocateUninitializedArray<byte>(InitialReceiveBuffer, pinned: true);
     private bool _hasNanosecondWait = true;
 
     public EpollBackend()
+        : base(Libc.EventFdNonBlocking)
     {
         int epoll = Libc.EpollCreate(Libc.EpollCloseOnExec);
         if (epoll < 0)
         {
-            throw Unavailable("epoll_create1");
+            BackendUnavailableException failure = Unavailable("epoll_create1");
+            base.Dispose(disposing: true);
+            throw failure;
         }
 
         _epoll = new SafeFileHandle(epoll, ownsHandle: true);
         _epollFd = epoll;
-        int wake = Libc.EventFd(0, Libc.EventFdCloseOnExec | Libc.EventFdNonBlocking);
-        if (wake < 0)
-        {
-            BackendUnavailableException failure = Unavailable("eventfd");
-            _epoll.Dispose();
-            throw failure;
-        }
-
-        _wake = new SafeFileHandle(wake, ownsHandle: true);
-        if (Control(Libc.EpollAdd, wake, EpollEvents.Readable, WakeToken) != 0)
+        if (Control(Libc.EpollAdd, WakeFd, EpollEvents.Readable, WakeToken) != 0)
         {
             BackendUnavailableException failure = Unavailable("epoll_ctl");
-            _wake.Dispose();
             _epoll.Dispose();
+            base.Dispose(disposing: true);
             throw failure;
         }
     }
 
     public override string Name => "epoll";
-
-    public override IoClock Clock => IoClock.System;
 
     public override void Attach()
     {
@@ -119,52 +106,12 @@ internal sealed unsafe class EpollBackend : IoBackend
         return told;
     }
 
-    public override void Wake()
-    {
-        // The descriptor stays valid for the length of the call even if the loop is disposed meanwhile on its own thread.
-        bool held = false;
-        try
-        {
-            _wake.DangerousAddRef(ref held);
-            ulong one = 1;
-            _ = Libc.Write((int)_wake.DangerousGetHandle(), &one, sizeof(ulong));
-        }
-        catch (ObjectDisposedException)
-        {
-            // Nobody is left to wake.
-        }
-        finally
-        {
-            if (held)
-            {
-                _wake.DangerousRelease();
-            }
-        }
-    }
-
-    public override IoHandle? Open(in HandleSpec spec, out SocketError error)
-    {
-        int fd = LinuxSocket.Open(spec, out error);
-        return fd < 0 ? null : AddHandle(fd, LinuxSocket.GetLocalName(fd), default);
-    }
-
-    public override SocketError SetOption(IoHandle handle, IoOption option, int value)
-        => LinuxSocket.SetOption(FdOf(handle), option, value);
-
-    public override int TrySend(IoHandle handle, ReadOnlySpan<byte> data, out SocketError error)
-        => LinuxSocket.TrySend(FdOf(handle), data, out error);
-
-    public override long TrySend(IoHandle handle, ReadOnlySpan<ReadOnlyMemory<byte>> buffers, out SocketError error)
-        => LinuxSocket.TrySend(FdOf(handle), buffers, out error);
-
-    public override SocketError ShutdownSend(IoHandle handle) => LinuxSocket.ShutdownSend(FdOf(handle));
-
     protected override void Arm(IoOperation operation)
     {
         var handle = (EpollHandle)operation.Handle;
         SocketError error = operation switch
         {
-            ConnectOperation connect => BeginConnect(handle, connect),
+            ConnectOperation connect => Connect(handle, connect),
             ReceiveOperation or AcceptOperation => Want(handle, EpollEvents.Readable),
             SendOperation => Want(handle, EpollEvents.Writable),
             _ => Want(handle, EpollEvents.None),
@@ -177,6 +124,8 @@ internal sealed unsafe class EpollBackend : IoBackend
 
     protected override void Disarm(IoOperation operation) => EndLater(operation, SocketError.OperationAborted);
 
+    protected override EpollHandle CreateHandle(int fd, SocketName local, SocketName remote) => new(this, fd, local, remote);
+
     protected override void Close(IoHandle handle, bool reset)
     {
         var closed = (EpollHandle)handle;
@@ -186,7 +135,7 @@ internal sealed unsafe class EpollBackend : IoBackend
         }
 
         Unregister(closed);
-        _handles.Remove(closed.Token);
+        Handles.Remove(closed.Token);
         _ = Libc.Close(closed.Fd);
     }
 
@@ -197,24 +146,15 @@ internal sealed unsafe class EpollBackend : IoBackend
             return;
         }
 
-        foreach (EpollHandle handle in _handles.Snapshot())
+        foreach (EpollHandle handle in Handles.Snapshot())
         {
-            _handles.Remove(handle.Token);
+            Handles.Remove(handle.Token);
             _ = Libc.Close(handle.Fd);
         }
 
-        _wake.Dispose();
         _epoll.Dispose();
+        base.Dispose(disposing);
     }
-
-    private static int FdOf(IoHandle handle)
-    {
-        Debug.Assert(!handle.IsReleased, "A released handle's descriptor may be a stranger's.");
-        return ((EpollHandle)handle).Fd;
-    }
-
-    private static BackendUnavailableException Unavailable(string call)
-        => new("epoll", $"{call} failed: {Marshal.GetPInvokeErrorMessage(Errno.Last)}.");
 
     // A signal may have come with a long halt behind it, after which both data and deadlines are due: looking again, for as
     // long as is left, has the data told first, so that nobody is timed out who has sent in time.
@@ -274,11 +214,11 @@ internal sealed unsafe class EpollBackend : IoBackend
         if ((ulong)token == WakeToken)
         {
             ulong count;
-            _ = Libc.Read((int)_wake.DangerousGetHandle(), &count, sizeof(ulong));
+            _ = Libc.Read(WakeFd, &count, sizeof(ulong));
             return 0;
         }
 
-        if (_handles.Find((ulong)token) is not { } handle)
+        if (Handles.Find((ulong)token) is not { } handle)
         {
             return 0; // the holder was released, by a callback of this very batch
         }
@@ -337,13 +277,7 @@ internal sealed unsafe class EpollBackend : IoBackend
                 End(send, error);
                 return 1;
             case ConnectOperation { State: IoOperationState.Armed } connect:
-                SocketError outcome = LinuxSocket.TakeError(handle.Fd);
-                if (outcome == SocketError.Success)
-                {
-                    handle.RefreshNames();
-                }
-
-                End(connect, outcome);
+                EndConnect(connect);
                 return 1;
             default:
                 return 0;
@@ -441,9 +375,7 @@ internal sealed unsafe class EpollBackend : IoBackend
                 continue;
             }
 
-            // The kernel copies the address that a listener is bound to, unless that stands for all.
-            SocketName local = listener.LocalName.IsWildcard ? LinuxSocket.GetLocalName(fd) : listener.LocalName;
-            if (!Deliver(accept, AddHandle(fd, local, peer)))
+            if (!Deliver(accept, AddHandle(fd, listener.LocalNameOf(fd), peer)))
             {
                 return accepted + 1;
             }
@@ -455,14 +387,9 @@ internal sealed unsafe class EpollBackend : IoBackend
     private static SocketError ToArmed(SocketError error)
         => error == SocketError.Success ? SocketError.InProgress : error;
 
-    private SocketError BeginConnect(EpollHandle handle, ConnectOperation connect)
+    private SocketError Connect(EpollHandle handle, ConnectOperation connect)
     {
-        SocketError error = LinuxSocket.Connect(handle.Fd, connect.RemoteEndPoint);
-        if (error == SocketError.Success)
-        {
-            handle.RefreshNames();
-        }
-
+        SocketError error = BeginConnect(connect);
         return error == SocketError.InProgress ? Want(handle, EpollEvents.Writable) : error;
     }
 
@@ -543,12 +470,5 @@ internal sealed unsafe class EpollBackend : IoBackend
         *(EpollEvents*)happening = events;
         Marshal.WriteInt64((nint)happening, s_tokenOffset, (long)token);
         return Libc.EpollControl(_epollFd, operation, fd, happening);
-    }
-
-    private EpollHandle AddHandle(int fd, SocketName local, SocketName remote)
-    {
-        var handle = new EpollHandle(this, fd, local, remote);
-        handle.Token = _handles.Add(handle);
-        return handle;
     }
 }

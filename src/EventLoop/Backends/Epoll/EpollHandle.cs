@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net;
 using System.Runtime.Versioning;
 using Toolkit.Backends.Linux;
 
@@ -8,42 +7,14 @@ namespace Toolkit.Backends.Epoll;
 /// <summary>A socket with what epoll is to report of it.</summary>
 [DebuggerDisplay("fd {Fd}, interest {Interest}")]
 [SupportedOSPlatform("linux")]
-internal sealed class EpollHandle : IoHandle
+internal sealed class EpollHandle(EpollBackend backend, int fd, SocketName local, SocketName remote)
+    : LinuxHandle(backend, fd, local, remote)
 {
-    private SocketName _local;
-    private SocketName _remote;
-
-    public EpollHandle(EpollBackend backend, int fd, SocketName local, SocketName remote)
-        : base(backend)
-    {
-        Fd = fd;
-        _local = local;
-        _remote = remote;
-    }
-
-    public int Fd { get; }
-
-    /// <summary>What epoll reports for the handle.</summary>
-    public ulong Token { get; set; }
-
     /// <summary>What epoll has been asked to report.</summary>
     public EpollEvents Interest { get; set; }
 
     /// <summary>Whether epoll knows the descriptor at all. Errors and hang-ups are reported of all that it knows.</summary>
     public bool IsRegistered { get; set; }
-
-    public override EndPoint? LocalEndPoint => _local.ToEndPoint();
-
-    public override EndPoint? RemoteEndPoint => _remote.ToEndPoint();
-
-    public SocketName LocalName => _local;
-
-    /// <summary>A connect has succeeded: the kernel has chosen what was left open.</summary>
-    public void RefreshNames()
-    {
-        _local = LinuxSocket.GetLocalName(Fd);
-        _remote = LinuxSocket.GetPeerName(Fd);
-    }
 }
 
 /// <summary>epoll's event bits that are used here.</summary>

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
-using Microsoft.Win32.SafeHandles;
 using Toolkit.Backends.Linux;
 
 namespace Toolkit.Backends.Uring;
@@ -43,13 +42,10 @@ namespace Toolkit.Backends.Uring;
 /// </para>
 /// </remarks>
 [SupportedOSPlatform("linux")]
-internal sealed unsafe class UringBackend : IoBackend
+internal sealed unsafe class UringBackend : LinuxBackend<UringHandle>
 {
     /// <summary>A multishot accept is armed only with so many descriptors to spare: more than any backlog that is usual.</summary>
     private const int PlentifulDescriptors = 8192;
-
-    /// <summary>The longest single wait. Deadlines further off take several.</summary>
-    private const long MaxWaitTicks = TimeSpan.TicksPerDay;
 
     /// <summary>How long the end of a run waits for the kernel to give back what is in flight; it takes microseconds.</summary>
     private const long MaxRecallTicks = 5 * TimeSpan.TicksPerSecond;
@@ -62,13 +58,10 @@ internal sealed unsafe class UringBackend : IoBackend
 
     // Set once.
     private readonly UringOptions _options;
-    private readonly SafeFileHandle _wake;
-    private readonly int _wakeFd;
     private readonly ProvidedBuffers _buffers;
     private readonly ulong* _wakeCount; // outside of the collected heap: the kernel writes there
 
     // Loop thread only.
-    private readonly HandleTable<UringHandle> _handles = new();
     private readonly Queue<UringHandle> _wanted = new(); // somebody wants leftovers again
     private readonly Queue<UringHandle> _starved = new(); // their receive found no buffer
     private readonly Queue<CompletionEntry> _recalled = new(); // came at the end of a run
@@ -79,30 +72,31 @@ internal sealed unsafe class UringBackend : IoBackend
     private bool _isBroken;
 
     public UringBackend(UringOptions options)
+        : base(wakeFlags: 0) // the kernel waits with it: a non-blocking one would be answered with "would block"
     {
         _options = options;
-        _buffers = ProbeBuffers(options);
-
-        // Blocking, as the kernel waits with it; a non-blocking one would be answered with "would block".
-        int wake = Libc.EventFd(0, Libc.EventFdCloseOnExec);
-        if (wake < 0)
+        try
         {
-            int errno = Errno.Last;
-            _buffers.Dispose();
-            throw new BackendUnavailableException("uring", $"eventfd failed (errno {errno}).");
+            _buffers = ProbeBuffers(options);
+        }
+        catch (BackendUnavailableException)
+        {
+            base.Dispose(disposing: true);
+            throw;
         }
 
-        _wake = new SafeFileHandle(wake, ownsHandle: true);
-        _wakeFd = wake;
         _wakeCount = (ulong*)NativeMemory.AllocZeroed(sizeof(ulong));
     }
 
     public override string Name => "uring";
 
-    public override IoClock Clock => IoClock.System;
-
     public override void Attach()
     {
+        if (_isBroken)
+        {
+            throw new BackendFailedException(Name, "it has not given back what was in flight at the end of the last run.");
+        }
+
         var ring = new Ring(_options.Submissions, _options.Completions);
         int errno = _buffers.TryRegister(ring);
         if (errno != 0)
@@ -113,7 +107,7 @@ internal sealed unsafe class UringBackend : IoBackend
 
         _ring = ring;
         WaitForWake();
-        foreach (UringHandle handle in _handles.Snapshot())
+        foreach (UringHandle handle in Handles.Snapshot())
         {
             Start(handle.ReadSide);
             Start(handle.WriteSide);
@@ -160,55 +154,16 @@ internal sealed unsafe class UringBackend : IoBackend
         return told;
     }
 
-    public override void Wake()
-    {
-        // The descriptor stays valid for the length of the call even if the loop is disposed meanwhile on its own thread.
-        bool held = false;
-        try
-        {
-            _wake.DangerousAddRef(ref held);
-            ulong one = 1;
-            _ = Libc.Write((int)_wake.DangerousGetHandle(), &one, sizeof(ulong));
-        }
-        catch (ObjectDisposedException)
-        {
-            // Nobody is left to wake.
-        }
-        finally
-        {
-            if (held)
-            {
-                _wake.DangerousRelease();
-            }
-        }
-    }
-
-    public override IoHandle? Open(in HandleSpec spec, out SocketError error)
-    {
-        int fd = LinuxSocket.Open(spec, out error);
-        return fd < 0 ? null : AddHandle(fd, LinuxSocket.GetLocalName(fd), default);
-    }
-
-    public override SocketError SetOption(IoHandle handle, IoOption option, int value)
-        => LinuxSocket.SetOption(FdOf(handle), option, value);
-
-    public override int TrySend(IoHandle handle, ReadOnlySpan<byte> data, out SocketError error)
-        => LinuxSocket.TrySend(FdOf(handle), data, out error);
-
-    public override long TrySend(IoHandle handle, ReadOnlySpan<ReadOnlyMemory<byte>> buffers, out SocketError error)
-        => LinuxSocket.TrySend(FdOf(handle), buffers, out error);
-
-    public override SocketError ShutdownSend(IoHandle handle) => LinuxSocket.ShutdownSend(FdOf(handle));
-
     protected override void Arm(IoOperation operation)
     {
-        if (operation is ConnectOperation connect)
+        SocketError error = operation is ConnectOperation connect ? BeginConnect(connect) : SocketError.InProgress;
+        if (error == SocketError.InProgress)
         {
-            BeginConnect(connect);
+            Start(operation);
         }
         else
         {
-            Start(operation);
+            EndLater(operation, error);
         }
     }
 
@@ -228,6 +183,8 @@ internal sealed unsafe class UringBackend : IoBackend
         EndLater(operation, SocketError.OperationAborted);
     }
 
+    protected override UringHandle CreateHandle(int fd, SocketName local, SocketName remote) => new(this, fd, local, remote);
+
     protected override void Close(IoHandle handle, bool reset)
     {
         var closed = (UringHandle)handle;
@@ -246,7 +203,7 @@ internal sealed unsafe class UringBackend : IoBackend
         _ = Libc.Close(closed.Fd);
         if (closed.InFlight == Work.None)
         {
-            _handles.Remove(closed.Token);
+            Handles.Remove(closed.Token);
         }
         else if (wasAccepting && _ring is { } ring)
         {
@@ -256,7 +213,7 @@ internal sealed unsafe class UringBackend : IoBackend
 
     protected override void Dispose(bool disposing)
     {
-        if (!disposing || _wake.IsClosed)
+        if (!disposing || IsDisposed)
         {
             return;
         }
@@ -270,7 +227,7 @@ internal sealed unsafe class UringBackend : IoBackend
             }
         }
 
-        foreach (UringHandle handle in _handles.Snapshot())
+        foreach (UringHandle handle in Handles.Snapshot())
         {
             if (!handle.IsReleased)
             {
@@ -278,14 +235,14 @@ internal sealed unsafe class UringBackend : IoBackend
                 _ = Libc.Close(handle.Fd);
             }
 
-            _handles.Remove(handle.Token);
+            Handles.Remove(handle.Token);
             if (!_isBroken)
             {
                 handle.SendPin.Dispose();
             }
         }
 
-        _wake.Dispose();
+        base.Dispose(disposing);
         if (!_isBroken)
         {
             // Otherwise the kernel may still write there: better to lose the memory than what lives in it next.
@@ -309,12 +266,6 @@ internal sealed unsafe class UringBackend : IoBackend
         return errno == Errno.Invalid && !options.WholeBuffers
             ? ProbeBuffers(options with { WholeBuffers = true })
             : throw new BackendUnavailableException("uring", $"the kernel takes no buffers (errno {errno}).");
-    }
-
-    private static int FdOf(IoHandle handle)
-    {
-        Debug.Assert(!handle.IsReleased, "A released handle's descriptor is about to be closed.");
-        return ((UringHandle)handle).Fd;
     }
 
     private static ulong UserDataOf(byte work, ulong token) => ((ulong)work << HandleTable<UringHandle>.TokenBits) | token;
@@ -394,7 +345,7 @@ internal sealed unsafe class UringBackend : IoBackend
 
     private int Complete(Work work, in CompletionEntry completion)
     {
-        UringHandle? found = _handles.Find(completion.UserData & HandleTable<UringHandle>.TokenMask);
+        UringHandle? found = Handles.Find(completion.UserData & HandleTable<UringHandle>.TokenMask);
         if (found is not { } handle)
         {
             Debug.Fail("A handle leaves the table when nothing is in flight on it.");
@@ -417,7 +368,7 @@ internal sealed unsafe class UringBackend : IoBackend
         };
         if (wasReleased && handle.InFlight == Work.None)
         {
-            _handles.Remove(handle.Token);
+            Handles.Remove(handle.Token);
         }
 
         return told;
@@ -518,7 +469,6 @@ internal sealed unsafe class UringBackend : IoBackend
             return 0;
         }
 
-        long threshold = DescriptorReserve.Threshold;
         if (listener.IsReleased)
         {
             LinuxSocket.ResetOnClose(result);
@@ -526,21 +476,30 @@ internal sealed unsafe class UringBackend : IoBackend
             return 0;
         }
 
+        long threshold = DescriptorReserve.Threshold;
         if (listener.ReadSide is not AcceptOperation { State: IoOperationState.Armed } accept)
         {
-            (listener.Leftovers ??= new Leftovers()).Newcomers.Enqueue(result);
+            if (result < threshold)
+            {
+                (listener.Leftovers ??= new Leftovers()).Newcomers.Enqueue(result);
+            }
+            else
+            {
+                _ = Libc.Close(result); // kept, it would hold what the process is to get by with
+            }
+
             return 0;
         }
 
-        if (result >= threshold)
+        if (result < threshold)
+        {
+            Introduce(listener, accept, result);
+        }
+        else
         {
             _ = Libc.Close(result);
             DeliverShed(accept);
             Cancel(listener, Work.Accept); // a multishot is too bold now
-        }
-        else
-        {
-            Introduce(listener, accept, result);
         }
 
         if (IsListening(accept))
@@ -558,11 +517,7 @@ internal sealed unsafe class UringBackend : IoBackend
     }
 
     private void Introduce(UringHandle listener, AcceptOperation accept, int fd)
-    {
-        // The kernel copies the address that a listener is bound to, unless that stands for all.
-        SocketName local = listener.LocalName.IsWildcard ? LinuxSocket.GetLocalName(fd) : listener.LocalName;
-        Deliver(accept, AddHandle(fd, local, LinuxSocket.GetPeerName(fd)));
-    }
+        => Deliver(accept, AddHandle(fd, listener.LocalNameOf(fd), LinuxSocket.GetPeerName(fd)));
 
     private int CompleteSend(UringHandle handle, int result)
     {
@@ -612,13 +567,7 @@ internal sealed unsafe class UringBackend : IoBackend
             return 0;
         }
 
-        SocketError outcome = LinuxSocket.TakeError(handle.Fd);
-        if (outcome == SocketError.Success)
-        {
-            handle.RefreshNames();
-        }
-
-        End(connect, outcome);
+        EndConnect(connect);
         return 1;
     }
 
@@ -694,8 +643,7 @@ internal sealed unsafe class UringBackend : IoBackend
         if (IsListening(receive) && leftovers.End is { } end)
         {
             End(receive, end);
-            Start(handle.HangUp);
-            return told + 1;
+            told++;
         }
 
         Start(handle.ReadSide);
@@ -764,24 +712,6 @@ internal sealed unsafe class UringBackend : IoBackend
                 StartPoll(handle, Work.HangUp, 0, multishot: true);
                 break;
         }
-    }
-
-    private void BeginConnect(ConnectOperation connect)
-    {
-        var handle = (UringHandle)connect.Handle;
-        SocketError error = LinuxSocket.Connect(handle.Fd, connect.RemoteEndPoint);
-        if (error == SocketError.InProgress)
-        {
-            Start(connect);
-            return;
-        }
-
-        if (error == SocketError.Success)
-        {
-            handle.RefreshNames();
-        }
-
-        EndLater(connect, error);
     }
 
     private void StartReceive(UringHandle handle)
@@ -869,7 +799,7 @@ internal sealed unsafe class UringBackend : IoBackend
     {
         ref SubmissionEntry entry = ref _ring!.NextEntry();
         entry.Operation = IoUring.Read;
-        entry.Fd = _wakeFd;
+        entry.Fd = WakeFd;
         entry.Offset = ulong.MaxValue;
         entry.Address = (ulong)_wakeCount;
         entry.Length = sizeof(ulong);
@@ -921,7 +851,7 @@ internal sealed unsafe class UringBackend : IoBackend
             return;
         }
 
-        if (_handles.Find(completion.UserData & HandleTable<UringHandle>.TokenMask) is { IsReleased: true })
+        if (Handles.Find(completion.UserData & HandleTable<UringHandle>.TokenMask) is { IsReleased: true })
         {
             Complete((Work)work, completion); // tells nobody, and frees the place
         }
@@ -929,12 +859,5 @@ internal sealed unsafe class UringBackend : IoBackend
         {
             _recalled.Enqueue(completion);
         }
-    }
-
-    private UringHandle AddHandle(int fd, SocketName local, SocketName remote)
-    {
-        var handle = new UringHandle(this, fd, local, remote);
-        handle.Token = _handles.Add(handle);
-        return handle;
     }
 }

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Diagnostics;
-using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
 using Toolkit.Backends.Linux;
@@ -10,24 +9,9 @@ namespace Toolkit.Backends.Uring;
 /// <summary>A socket with what the kernel has in flight on it, and what it has delivered that nobody wanted yet.</summary>
 [DebuggerDisplay("fd {Fd}, in flight {InFlight}")]
 [SupportedOSPlatform("linux")]
-internal sealed class UringHandle : IoHandle
+internal sealed class UringHandle(UringBackend backend, int fd, SocketName local, SocketName remote)
+    : LinuxHandle(backend, fd, local, remote)
 {
-    private SocketName _local;
-    private SocketName _remote;
-
-    public UringHandle(UringBackend backend, int fd, SocketName local, SocketName remote)
-        : base(backend)
-    {
-        Fd = fd;
-        _local = local;
-        _remote = remote;
-    }
-
-    public int Fd { get; }
-
-    /// <summary>What the kernel reports for the handle, with the kind of work above it.</summary>
-    public ulong Token { get; set; }
-
     /// <summary>What the kernel has been asked for and has not ended.</summary>
     public Work InFlight { get; set; }
 
@@ -43,25 +27,12 @@ internal sealed class UringHandle : IoHandle
     /// <summary>The memory that a send in flight reads from.</summary>
     public MemoryHandle SendPin { get; set; }
 
-    public override EndPoint? LocalEndPoint => _local.ToEndPoint();
-
-    public override EndPoint? RemoteEndPoint => _remote.ToEndPoint();
-
-    public SocketName LocalName => _local;
-
     public bool HasInFlight(Work work) => (InFlight & work) != Work.None;
 
     public void Ended(Work work)
     {
         InFlight &= ~work;
         Cancelled &= ~work;
-    }
-
-    /// <summary>A connect has succeeded: the kernel has chosen what was left open.</summary>
-    public void RefreshNames()
-    {
-        _local = LinuxSocket.GetLocalName(Fd);
-        _remote = LinuxSocket.GetPeerName(Fd);
     }
 }
 
