@@ -206,8 +206,7 @@ public sealed partial class EventLoop
 
     private void EvictResidents()
     {
-        using var residence = new Residence(this);
-        _closing = true;
+        using var residence = new Residence(this, isLast: true);
         int open = 0;
         foreach (ILoopResident resident in Host.SnapshotResidents())
         {
@@ -282,7 +281,7 @@ public sealed partial class EventLoop
         private readonly EventLoop? _outerLoop;
         private readonly SynchronizationContext? _outerContext;
 
-        public Residence(EventLoop loop)
+        public Residence(EventLoop loop, bool isLast = false)
         {
             if (Interlocked.CompareExchange(ref loop._running, 1, 0) != 0)
             {
@@ -290,6 +289,7 @@ public sealed partial class EventLoop
             }
 
             _loop = loop;
+            loop._closing |= isLast;
             _outerLoop = s_current;
             _outerContext = SynchronizationContext.Current;
             s_current = loop;
@@ -298,10 +298,7 @@ public sealed partial class EventLoop
             SynchronizationContext.SetSynchronizationContext(loop.SynchronizationContext);
             try
             {
-                if (!loop._backendHasFailed)
-                {
-                    loop._backend.Attach();
-                }
+                loop.AttachBackend();
             }
             catch
             {

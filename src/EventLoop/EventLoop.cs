@@ -148,6 +148,8 @@ public sealed partial class EventLoop : IDisposable
 
     internal bool IsClosing => _closing || _disposed;
 
+    internal bool IsDisposed => _disposed;
+
     /// <summary>The loop that runs on this thread, if one does.</summary>
     public static bool TryGetCurrent([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out EventLoop? loop)
     {
@@ -286,8 +288,31 @@ public sealed partial class EventLoop : IDisposable
         }
     }
 
+    private void AttachBackend()
+    {
+        try
+        {
+            if (!_backendHasFailed)
+            {
+                _backend.Attach();
+            }
+        }
+        catch (BackendUnavailableException exception) when (_closing)
+        {
+            OnBackendFailed(exception); // its residents are told of their end all the same
+        }
+        catch (BackendFailedException exception)
+        {
+            OnBackendFailed(exception);
+            if (!_closing)
+            {
+                throw;
+            }
+        }
+    }
+
     // Apart from Poll, where the compiler would make the closure anew at each turn.
-    private void OnBackendFailed(BackendFailedException exception)
+    private void OnBackendFailed(Exception exception)
     {
         _backendHasFailed = true;
         LogQuietly(() => LoopLog.BackendFailed(_logger, exception));

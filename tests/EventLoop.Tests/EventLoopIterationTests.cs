@@ -276,6 +276,51 @@ public sealed class EventLoopIterationTests : IDisposable
         _loop.RunForever();
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Dispose_AttachFails_ResidentsAreToldAllTheSame(bool hasRunBefore)
+    {
+        List<string> told = [];
+        var backend = new ManualBackend(_clock);
+        EventLoop loop = NewLoop(backend);
+        loop.Host.AddResident(new Resident(loop, told));
+        if (hasRunBefore)
+        {
+            loop.CallSoon(loop.Stop);
+            loop.RunForever();
+        }
+
+        backend.OnAttach = () => throw (hasRunBefore
+            ? new BackendFailedException("manual", "it is broken.")
+            : new BackendUnavailableException("manual", "no descriptors are left."));
+        loop.Dispose();
+
+        Assert.Equal(["shutdown", "expired", "ended"], told);
+        Assert.True(backend.IsDisposed);
+    }
+
+    [Fact]
+    public void Attach_BackendIsBroken_TheLoopHasEnded()
+    {
+        _backend.OnAttach = () => throw new BackendFailedException("manual", "it is broken.");
+        Assert.Throws<BackendFailedException>(_loop.RunForever);
+
+        _backend.OnAttach = null;
+        var exception = Assert.Throws<InvalidOperationException>(_loop.RunForever);
+        Assert.Contains("Dispose it", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Dispose_ATimerIsLeft_ItIsNotScheduledAnyMore()
+    {
+        TimerHandle timer = _loop.CallLater(TimeSpan.FromSeconds(1), () => { });
+        Assert.True(timer.IsScheduled);
+        _loop.Dispose();
+
+        Assert.False(timer.IsScheduled);
+    }
+
     [Fact]
     public void StartThread_LoopCannotRun_Throws()
     {
@@ -327,6 +372,26 @@ public sealed class EventLoopIterationTests : IDisposable
     }
 
     private static EventLoop NewLoop(ManualBackend backend) => new(new EventLoopOptions { BackendFactory = () => backend });
+
+    /// <summary>Ends when its time has expired, and is told so by a callback.</summary>
+    private sealed class Resident(EventLoop loop, List<string> told) : ILoopResident
+    {
+        public int ResidentIndex { get; set; }
+
+        public void OnLoopShutdown() => told.Add("shutdown");
+
+        public void OnLoopShutdownExpired()
+        {
+            told.Add("expired");
+            loop.Host.TryPost(_ => End(), null);
+        }
+
+        private void End()
+        {
+            told.Add("ended");
+            loop.Host.RemoveResident(this);
+        }
+    }
 
     private sealed class Flushable(Action flush) : IFlushable
     {

@@ -26,8 +26,8 @@ public sealed class TimerHandle : CallbackHandle
     /// <summary>The loop's time at which the callback is due (or was, or would have been).</summary>
     public TimeSpan When => new(Deadline);
 
-    /// <summary>Whether the callback is still to come.</summary>
-    public bool IsScheduled => List is not null;
+    /// <summary>Whether the callback is still to come, which it never is on a disposed loop.</summary>
+    public bool IsScheduled => List is not null && !_loop.IsDisposed;
 
     /// <inheritdoc/>
     public override bool IsCancelled => _callback is null;
