@@ -3,6 +3,7 @@ using System.IO.Enumeration;
 using Toolkit;
 using Toolkit.Bench;
 using Toolkit.Bench.Cells;
+using Toolkit.Bench.Load;
 using Toolkit.Bench.Measuring;
 using Toolkit.Bench.Peers;
 using Toolkit.Bench.Primitives;
@@ -23,7 +24,7 @@ var peers = new Option<string[]>("--peers")
 var rounds = new Option<int?>("--rounds") { Description = "How many rounds; 3 in quick mode, 9 in full mode." };
 var window = new Option<int?>("--window")
 {
-    Description = "How many milliseconds are measured; 250 in quick mode, 500 in full mode.",
+    Description = "How many milliseconds are measured; 250 in quick mode, 300 in full mode.",
 };
 var attempts = new Option<int?>("--attempts")
 {
@@ -51,7 +52,7 @@ foreach (Option<int?> number in (Option<int?>[])[rounds, window, attempts])
 
 Option[] measuring = [cells, peers, rounds, window, attempts, primitives, output];
 var quick = new Command("quick", "What stands for all, in less than five minutes (the default).");
-var full = new Command("full", "Everything, in nine rounds: some hours.");
+var full = new Command("full", "Everything, in nine rounds: about an hour.");
 var list = new Command("list", "The names of cells and peers, and which peers are missing here.");
 var file = new Argument<FileInfo>("run") { Description = "The JSON of a run." };
 file.AcceptExistingOnly();
@@ -101,9 +102,12 @@ int Measure(ParseResult result, bool isFull)
         Cells = Select(CellCatalog.All, cell => cell.Name, cellNames ?? (isFull ? ["*"] : [.. CellCatalog.Quick])),
         Peers = Select(PeerCatalog.All, peer => peer.Name, peerNames ?? (isFull ? ["*"] : [.. PeerCatalog.Quick])),
         Rounds = result.GetValue(rounds) ?? (isFull ? 9 : 3),
-        Window = TimeSpan.FromMilliseconds(result.GetValue(window) ?? (isFull ? 500 : 250)),
-        LeastWarmUp = TimeSpan.FromSeconds(isFull ? 1.5 : 0.5),
-        MostWarmUp = TimeSpan.FromSeconds(isFull ? 4 : 1.5),
+        Window = TimeSpan.FromMilliseconds(result.GetValue(window) ?? (isFull ? 300 : 250)),
+        RoundsPerServer = 3,
+        WarmUpOfFresh = isFull
+            ? new WarmUp(TimeSpan.FromSeconds(1.2), TimeSpan.FromSeconds(2.5))
+            : new WarmUp(TimeSpan.FromSeconds(0.7), TimeSpan.FromSeconds(1.5)),
+        WarmUp = new WarmUp(TimeSpan.Zero, TimeSpan.FromSeconds(1.2)),
         Attempts = result.GetValue(attempts) ?? (isFull ? 2 : 1),
         PrimitiveRounds = !(result.GetValue(primitives) ?? cellNames is null) ? 0 : result.GetValue(rounds) ?? (isFull ? 9 : 1),
     };

@@ -18,9 +18,14 @@ internal sealed record Plan
 
     public required TimeSpan Window { get; init; }
 
-    public required TimeSpan LeastWarmUp { get; init; }
+    /// <summary>How many rounds a server lives before all are started afresh.</summary>
+    public required int RoundsPerServer { get; init; }
 
-    public required TimeSpan MostWarmUp { get; init; }
+    /// <summary>How a server is warmed up that has just been started, and compiles while it runs.</summary>
+    public required WarmUp WarmUpOfFresh { get; init; }
+
+    /// <summary>How all others are, for the connections are new in any case.</summary>
+    public required WarmUp WarmUp { get; init; }
 
     /// <summary>How often a disturbed measurement is made at most.</summary>
     public required int Attempts { get; init; }
@@ -31,7 +36,8 @@ internal sealed record Plan
 
 /// <summary>
 /// Measures cell by cell, and within a cell round by round: A B C, A B C, so that what disturbs for a while disturbs all
-/// alike. Each measurement has a fresh process, so that no round knows of the one before.
+/// alike. Servers live for a few rounds and are then started afresh, all of them, since how a process has been laid out and
+/// compiled is part of what differs from one run to the next. Connections and generator are new in each round.
 /// </summary>
 internal sealed class Rounds(Plan plan)
 {
@@ -43,7 +49,8 @@ internal sealed class Rounds(Plan plan)
 
     private static readonly TimeSpan s_settling = TimeSpan.FromMilliseconds(300);
 
-    private readonly LoadGenerator _load = new(plan.Window, plan.LeastWarmUp, plan.MostWarmUp);
+    private readonly LoadGenerator _load = new(plan.Window);
+    private readonly Dictionary<Peer, ServerProcess> _servers = [];
 
     /// <returns>Why nothing can be measured; null if it can.</returns>
     public string? Prepare() => _load.Build();
@@ -56,6 +63,11 @@ internal sealed class Rounds(Plan plan)
         {
             for (int round = 1; round <= plan.Rounds; round++)
             {
+                if ((round - 1) % plan.RoundsPerServer == 0)
+                {
+                    StopServers();
+                }
+
                 foreach (Peer peer in plan.Peers.Where(peer => peer.Serves(cell)))
                 {
                     try
@@ -68,7 +80,19 @@ internal sealed class Rounds(Plan plan)
                     }
                 }
             }
+
+            StopServers();
         }
+    }
+
+    private void StopServers()
+    {
+        foreach (ServerProcess server in _servers.Values)
+        {
+            server.Dispose();
+        }
+
+        _servers.Clear();
     }
 
     /// <summary>The least disturbed of a few attempts, whatever came of them.</summary>
@@ -86,23 +110,43 @@ internal sealed class Rounds(Plan plan)
 
     private Measurement Measure(Cell cell, Peer peer)
     {
-        using var server = new ServerProcess(peer, cell);
+        bool isFresh = !_servers.TryGetValue(peer, out ServerProcess? server);
+        if (server is null)
+        {
+            server = new ServerProcess(peer, cell);
+            _servers.Add(peer, server);
+        }
+
+        bool isDone = false;
         try
         {
-            return cell.Workload == Workload.Idle ? MeasureMemory(cell, peer, server) : MeasureLoad(cell, peer, server);
+            Measurement measurement = cell.Workload == Workload.Idle
+                ? MeasureMemory(cell, peer, server)
+                : MeasureLoad(cell, peer, server, isFresh && peer.CompilesWhileRunning ? plan.WarmUpOfFresh : plan.WarmUp);
+            isDone = true;
+            return measurement;
         }
         catch (MeasurementFailedException exception) when (server.Ending is { } ending)
         {
             throw new MeasurementFailedException($"{exception.Message} {ending}");
         }
+        finally
+        {
+            // Memory is compared with that of a server that has served little.
+            if (!isDone || cell.Workload == Workload.Idle)
+            {
+                _servers.Remove(peer);
+                server.Dispose();
+            }
+        }
     }
 
-    private Measurement MeasureLoad(Cell cell, Peer peer, ServerProcess server)
+    private Measurement MeasureLoad(Cell cell, Peer peer, ServerProcess server, WarmUp warmUp)
     {
         long? before = null;
         long? after = null;
         LoadResult result = _load.Measure(
-            cell, server, () => before = server.ReadAllocatedBytes(), () => after = server.ReadAllocatedBytes());
+            cell, server, warmUp, () => before = server.ReadAllocatedBytes(), () => after = server.ReadAllocatedBytes());
         return new Measurement
         {
             Cell = cell.Name,

@@ -22,6 +22,8 @@ internal sealed class DotNetPeer(string name, string title, params string[] argu
 
     public override bool AnswersQuestions => true;
 
+    public override bool CompilesWhileRunning => true;
+
     public override Presence Probe()
     {
         string runtime = $".NET {Environment.Version}";

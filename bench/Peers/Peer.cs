@@ -20,6 +20,9 @@ internal abstract class Peer(string name, string title)
     /// <summary>Whether it answers <see cref="Servers.ServerControl"/>'s questions.</summary>
     public virtual bool AnswersQuestions => false;
 
+    /// <summary>Whether it gets faster while it runs, as what is compiled just in time does.</summary>
+    public virtual bool CompilesWhileRunning => false;
+
     /// <summary>Builds it, if it must be built.</summary>
     public abstract Presence Probe();
 

@@ -43,9 +43,9 @@ internal static class PeerCatalog
         {
             Cells = IsAboutLatency,
         },
-        new DotNetPeer(Portable, "Toolkit portable", "toolkit", "--loop", "portable"),
+        new DotNetPeer(Portable, "Toolkit portable", "toolkit", "--loop", "portable") { Cells = IsAboutMessages },
         new DotNetPeer(PortableInline, "Toolkit portable, inline", "toolkit", "--loop", "portable") { InlineCompletions = true },
-        new DotNetPeer(Socket, "Socket", "socket") { ChoosesBuffer = true },
+        new DotNetPeer(Socket, "Socket", "socket") { ChoosesBuffer = true, Cells = IsAboutMessages },
         new DotNetPeer(SocketInline, "Socket, inline", "socket") { ChoosesBuffer = true, InlineCompletions = true },
         new DotNetPeer(Kestrel, "Kestrel", "kestrel"),
         new PythonPeer(Asyncio),
@@ -59,6 +59,10 @@ internal static class PeerCatalog
     /// <summary>Those of the quick mode.</summary>
     public static IReadOnlyList<string> Quick { get; } =
         [Epoll, EpollSpinning, Uring, PortableInline, SocketInline, Kestrel, Asyncio, Uvloop, Libuv, NativeEpoll];
+
+    // Where completions pass through the pool, both are slow; what they are compared by is small messages from many.
+    private static bool IsAboutMessages(Cell cell)
+        => cell is { Workload: Workload.Echo, Mode: ServerMode.Echo, Connections: > 1, Size: <= 1024 };
 
     private static bool IsAboutLatency(Cell cell) => cell.Metric == Metric.P50;
 }
