@@ -11,8 +11,9 @@ public abstract class AllocationContract(LoopUnderTest subject) : LoopContract(s
     private const int Connections = 128; // more than write in one batch
 
     // What the runtime and the test runner allocate meanwhile, 100 KB at times; one object per message would be over a
-    // megabyte.
+    // megabyte. On a busy machine they may be over it, too, but hardly time after time, as a message would.
     private const long ChanceBytes = 300_000;
+    private const int Attempts = 5;
 
     private static int Messages => int.Parse(
         Environment.GetEnvironmentVariable("TOOLKIT_ALLOCATION_MESSAGES") ?? "50000", CultureInfo.InvariantCulture);
@@ -37,10 +38,16 @@ public abstract class AllocationContract(LoopUnderTest subject) : LoopContract(s
             // A socket that once did something asynchronous allocates for what blocks, too.
             Array.ForEach(peers, peer => peer.Connect(server.EndPoints[0]));
             Exchange(peers, Messages / 10);
-            long before = GC.GetTotalAllocatedBytes(precise: true);
-            Exchange(peers, Messages / 2);
-            Exchange(peers[..1], Messages / 2); // a turn of the loop for each
-            return GC.GetTotalAllocatedBytes(precise: true) - before;
+            long least = long.MaxValue;
+            for (int attempt = 0; attempt < Attempts && least >= ChanceBytes; attempt++)
+            {
+                long before = GC.GetTotalAllocatedBytes(precise: true);
+                Exchange(peers, Messages / 2);
+                Exchange(peers[..1], Messages / 2); // a turn of the loop for each
+                least = Math.Min(least, GC.GetTotalAllocatedBytes(precise: true) - before);
+            }
+
+            return least;
         });
 
         TestContext.Current.SendDiagnosticMessage($"{Kind}: {allocated} bytes for {Messages} messages");

@@ -37,7 +37,6 @@ internal sealed unsafe class ProvidedBuffers : IDisposable
     private readonly int _size;
     private readonly bool _incremental;
     private ushort _tail;
-    private int _available;
 
     public ProvidedBuffers(UringOptions options)
     {
@@ -52,8 +51,11 @@ internal sealed unsafe class ProvidedBuffers : IDisposable
         _memory = (byte*)NativeMemory.AlignedAlloc((nuint)_buffers.Length * (nuint)_size, page);
     }
 
+    /// <summary>How many buffers the kernel has.</summary>
+    public int Available { get; private set; }
+
     /// <summary>Whether few buffers are left: what is held for later is copied then.</summary>
-    public bool AreScarce => _available <= _buffers.Length / 4;
+    public bool AreScarce => Available <= _buffers.Length / 4;
 
     /// <summary>Gives the buffers to a new ring; of the former one nothing is in flight any more.</summary>
     /// <returns>0, or an error number.</returns>
@@ -74,7 +76,7 @@ internal sealed unsafe class ProvidedBuffers : IDisposable
         }
 
         _tail = 0;
-        _available = 0;
+        Available = 0;
         for (ushort id = 0; id < _buffers.Length; id++)
         {
             _buffers[id].IsWithKernel = false;
@@ -101,7 +103,7 @@ internal sealed unsafe class ProvidedBuffers : IDisposable
         if (!completion.BufferHasMore)
         {
             buffer.IsWithKernel = false;
-            _available--;
+            Available--;
         }
 
         return piece;
@@ -131,7 +133,7 @@ internal sealed unsafe class ProvidedBuffers : IDisposable
         ref Buffer buffer = ref _buffers[id];
         buffer.Offset = 0;
         buffer.IsWithKernel = true;
-        _available++;
+        Available++;
         IoUring.ProvidedBuffer* place = &_ring[_tail & (_buffers.Length - 1)];
         place->Address = (ulong)(_memory + ((nuint)id * (nuint)_size));
         place->Length = (uint)_size;
