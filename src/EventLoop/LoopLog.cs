@@ -33,7 +33,4 @@ internal static partial class LoopLog
 
     [LoggerMessage(9, LogLevel.Critical, "The loop has ended: the system serves it no more.")]
     public static partial void BackendFailed(ILogger logger, Exception exception);
-
-    [LoggerMessage(10, LogLevel.Information, "The loop runs on {Backend}: {Reason}")]
-    public static partial void FellBack(ILogger logger, string backend, string reason);
 }
