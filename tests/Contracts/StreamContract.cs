@@ -117,7 +117,8 @@ public abstract class StreamContract(LoopUnderTest subject) : LoopContract(subje
 
     /// <summary>
     /// Fails when the loop spins with nothing to do: it then burns all the processor time that it gets, while one that
-    /// sleeps burns none, however busy the machine is.
+    /// sleeps burns none, however busy the machine is. A virtual machine that was halted charges the halt to whoever ran,
+    /// and so does a compilation; but not time after time.
     /// </summary>
     protected static async Task RequireIdleAsync(EventLoop loop)
     {
@@ -127,11 +128,17 @@ public abstract class StreamContract(LoopUnderTest subject) : LoopContract(subje
             return;
         }
 
+        const int Attempts = 5;
         TimeSpan watched = TimeSpan.FromMilliseconds(200);
-        await NextIterationAsync(loop);
-        TimeSpan before = Burnt();
-        await Task.Delay(watched, loop.TimeProvider);
-        TimeSpan burnt = Burnt() - before;
+        TimeSpan burnt = watched;
+        for (int attempt = 0; attempt < Attempts && burnt >= watched / 4; attempt++)
+        {
+            await NextIterationAsync(loop);
+            TimeSpan before = Burnt();
+            await Task.Delay(watched, loop.TimeProvider);
+            burnt = Burnt() - before;
+        }
+
         Assert.True(burnt < watched / 4, $"The loop has nothing to do, and burnt {burnt} within {watched}.");
 
         static TimeSpan Burnt()

@@ -36,17 +36,8 @@ public abstract class InjectedFaultTests(LoopKind kind)
     [Theory]
     [InlineData("recvfrom:error=EINTR:when=2+3")]
     [InlineData("sendto:error=EINTR:when=2+3")]
-    [InlineData("sendto:error=EAGAIN:when=2+3")]
-    [InlineData("recvfrom:error=EAGAIN:when=2+3")]
-    [InlineData("epoll_pwait2:error=EINTR:when=2+3")]
-    [InlineData("io_uring_enter:error=EINTR:when=2+3")]
-    [InlineData("io_uring_enter:error=EAGAIN:when=2+3")]
-    [InlineData("io_uring_enter:error=EBUSY:when=2+3")]
     public async Task Transfer_CallsAreInterrupted_EveryByteComesBack(string fault)
     {
-        Assert.SkipWhen(
-            kind == LoopKind.Portable && (fault is "sendto:error=EAGAIN:when=2+3" or "recvfrom:error=EAGAIN:when=2+3"),
-            "The runtime waits for an edge that an invented EAGAIN does not have.");
         using SampleProcess server = await ServeUnderAsync(fault);
         using Socket client = await SampleClient.ConnectAsync(server);
         byte[] sent = new byte[500_000];
@@ -167,7 +158,7 @@ public abstract class InjectedFaultTests(LoopKind kind)
                 if ss -Htn sport = :8888 | awk '{ exit !($2 > 50000) }'; then break; fi
                 sleep 0.1
             done
-            sleep 3
+            sleep 1 # in which a server that went on reading would have read it all
             report collapsed
             tc qdisc del dev near0 root
             wait $client
@@ -243,8 +234,26 @@ public abstract class InjectedFaultTests(LoopKind kind)
     }
 }
 
-public sealed class EpollInjectedFaultTests() : InjectedFaultTests(LoopKind.Epoll);
+public sealed class EpollInjectedFaultTests() : InjectedFaultTests(LoopKind.Epoll)
+{
+    [Theory]
+    [InlineData("sendto:error=EAGAIN:when=2+3")]
+    [InlineData("recvfrom:error=EAGAIN:when=2+3")]
+    [InlineData("epoll_pwait2:error=EINTR:when=2+3")]
+    public Task Transfer_CallsComeToNothing_EveryByteComesBack(string fault)
+        => Transfer_CallsAreInterrupted_EveryByteComesBack(fault);
+}
 
+// No invented EAGAIN here: the runtime then waits for an edge that does not come.
 public sealed class PortableInjectedFaultTests() : InjectedFaultTests(LoopKind.Portable);
 
-public sealed class UringInjectedFaultTests() : InjectedFaultTests(LoopKind.Uring);
+public sealed class UringInjectedFaultTests() : InjectedFaultTests(LoopKind.Uring)
+{
+    [Theory]
+    [InlineData("sendto:error=EAGAIN:when=2+3")]
+    [InlineData("io_uring_enter:error=EINTR:when=2+3")]
+    [InlineData("io_uring_enter:error=EAGAIN:when=2+3")]
+    [InlineData("io_uring_enter:error=EBUSY:when=2+3")]
+    public Task Transfer_CallsComeToNothing_EveryByteComesBack(string fault)
+        => Transfer_CallsAreInterrupted_EveryByteComesBack(fault);
+}
