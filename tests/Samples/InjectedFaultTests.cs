@@ -154,11 +154,11 @@ public abstract class InjectedFaultTests(LoopKind kind)
             report before
             {{Collapse}}
             nsenter -t $far -n dotnet "$program" client --host 10.9.8.1 < "$file" | cmp - "$file" & client=$!
-            for i in $(seq 100); do
-                if ss -Htn sport = :8888 | awk '{ exit !($2 > 50000) }'; then break; fi
+            for i in $(seq 200); do
+                if ss -Htn sport = :8888 | awk '{ exit !($2 > 50000) }'; then long=$((long + 1)); else long=0; fi
+                if [ $long = 10 ]; then break; fi # for a second: in which a server that goes on reading would have read it all
                 sleep 0.1
             done
-            sleep 1 # in which a server that went on reading would have read it all
             report collapsed
             tc qdisc del dev near0 root
             wait $client
