@@ -36,7 +36,7 @@ public sealed class PublicApiTests
         Assert.True(
             changes.Length == 0 && actual.SequenceEqual(approved, StringComparer.Ordinal),
             $"The public surface of {assembly} has changed:\n\n{string.Join('\n', changes)}\n\n"
-            + $"If it is meant: {UpdateVariable}=1 dotnet test tests/Architecture, and commit {Repository.Relative(path)}.");
+            + $"If it is meant: {UpdateVariable}=1 dotnet test --project tests/Architecture, and commit {Repository.Relative(path)}.");
     }
 
     // Each member with its type in front, so that a line says where it belongs.
