@@ -106,7 +106,7 @@ public abstract partial class NetworkFaultContract(LoopUnderTest subject) : Stre
 
         WriteOn(protocol);
         await protocol.Paused.Task;
-        await Task.Delay(TimeSpan.FromSeconds(3), loop.TimeProvider);
+        await Task.Delay(TimeSpan.FromSeconds(1), loop.TimeProvider);
         Assert.InRange(offset, Chunk, data.Length / 2);
         Assert.False(protocol.Transport.IsClosing);
 
