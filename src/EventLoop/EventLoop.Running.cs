@@ -221,7 +221,7 @@ public sealed partial class EventLoop
 
         // The clock of the machine, not the loop's: a virtual one would stand still.
         var waited = Stopwatch.StartNew();
-        TimerHandle limit = CallLater(_shutdownTimeout, () => { });
+        TimerHandle limit = CallLater(_shutdownTimeout, () => _stopRequested = true); // or the poll behind it would wait for ever
         while (Host.ResidentCount > 0 && waited.Elapsed < _shutdownTimeout && limit.IsScheduled && !_backendHasFailed)
         {
             RunIteration();
@@ -295,6 +295,7 @@ public sealed partial class EventLoop
             s_current = loop;
             loop._baseContext = ExecutionContext.Capture();
             loop._polledAt = loop.Clock.Now;
+            loop._toldInSeries = 0;
             SynchronizationContext.SetSynchronizationContext(loop.SynchronizationContext);
             try
             {

@@ -55,7 +55,9 @@ public sealed partial class EventLoop : IDisposable
     // Loop thread only.
     private readonly ReadyQueue _ready = new();
     private ExecutionContext? _baseContext;
-    private long _polledAt;
+    private long _polledAt; // all that had come by then has been told
+    private long _lookingSince;
+    private int _toldInSeries;
     private bool _closing;
     private bool _backendHasFailed;
     private bool _reportingWait;
@@ -260,11 +262,20 @@ public sealed partial class EventLoop : IDisposable
             return PollBackend(until);
         }
 
-        _polledAt = Clock.Now;
-        int told = PollBackend(until);
-        if (told == 0 && until > _polledAt && Clock.Now >= until)
+        // What a poll leaves behind is told in the order in which it came, so once all residents could have had their turn, all
+        // that had come when the first of these polls began has been told.
+        if (_toldInSeries == 0)
         {
-            _polledAt = until; // it waited until then, and nothing had come
+            _lookingSince = Clock.Now;
+        }
+
+        int told = PollBackend(until);
+        _toldInSeries += Math.Max(told, 1);
+        if (_backend.LastPoll != PollEnding.HasMore || _toldInSeries > Host.ResidentCount)
+        {
+            bool waited = _backend.LastPoll == PollEnding.TimedOut && until > _lookingSince && Clock.Now >= until;
+            _polledAt = waited ? until : _lookingSince;
+            _toldInSeries = 0;
         }
 
         return told;

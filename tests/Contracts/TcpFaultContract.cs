@@ -518,6 +518,35 @@ public abstract class TcpFaultContract(LoopUnderTest subject) : StreamContract(s
     });
 
     [Fact]
+    public void HeldUp_ManyHaveSentMeanwhile_NobodyIsTimedOut() => Run(async loop =>
+    {
+        const int Connections = 300; // more than a few polls tell
+        TimeSpan idleTime = TimeSpan.FromMilliseconds(50);
+        int timedOut = 0;
+        var peers = new List<Socket>();
+        var protocols = new List<TestProtocol>();
+        var timers = new List<TimerHandle>();
+        for (int i = 0; i < Connections; i++)
+        {
+            TimerHandle timer = loop.CallLater(TimeSpan.FromHours(1), () => timedOut++);
+            protocols.Add(new TestProtocol { OnData = (_, _) => timer.Reschedule(TimeSpan.FromHours(1)) });
+            timers.Add(timer);
+            peers.Add(await ConnectPeerAsync(loop, protocols[i]));
+        }
+
+        // From here on the loop is held up, until all are overdue and all have sent.
+        timers.ForEach(timer => timer.Reschedule(idleTime));
+        peers.ForEach(peer => peer.Send("x"u8));
+        SpinWait.SpinUntil(() => false, idleTime * 3);
+        await UntilAsync(loop, () => protocols.TrueForAll(protocol => protocol.ReceivedLength > 0));
+
+        Assert.Equal(0, timedOut);
+        timers.ForEach(timer => timer.Cancel());
+        peers.ForEach(peer => peer.Dispose());
+        await Task.WhenAll(protocols.Select(protocol => protocol.Lost.Task));
+    });
+
+    [Fact]
     public void KilledFromOutside_IsTold()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "ss is Linux's.");

@@ -276,6 +276,16 @@ public sealed class EventLoopIterationTests : IDisposable
         _loop.RunForever();
     }
 
+    [Fact]
+    public void Dispose_ResidentGoesOn_IsToldThatItsTimeIsUp()
+    {
+        List<string> told = [];
+        _loop.Host.AddResident(new Resident(_loop, told));
+        _loop.Dispose();
+
+        Assert.Equal(["shutdown", "expired", "ended"], told);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -355,6 +365,48 @@ public sealed class EventLoopIterationTests : IDisposable
     }
 
     [Fact]
+    public void Poll_LeavesSomethingBehind_TimersAreDueWhenItHasBeenTold()
+    {
+        List<string> ran = [];
+        AddResidents(2);
+        _clock.Advance(TimeSpan.FromSeconds(2)); // overdue before anybody looks
+        TimerHandle timer = _loop.CallLater(TimeSpan.FromSeconds(1), () =>
+        {
+            ran.Add("timer");
+            _loop.Stop();
+        });
+        _loop.CallSoon(() => _clock.Advance(TimeSpan.FromSeconds(5)));
+        int polls = 0;
+        _backend.Left = () =>
+        {
+            ran.Add("poll");
+            return ++polls <= 2 ? PollEnding.HasMore : null;
+        };
+        _loop.RunForever();
+
+        Assert.Equal(["poll", "poll", "poll", "timer", "poll"], ran);
+    }
+
+    [Fact]
+    public void Poll_AlwaysLeavesSomethingBehind_TimersWaitUntilAllCouldHaveHadTheirTurn()
+    {
+        int polls = 0;
+        AddResidents(2);
+        _loop.CallSoon(() => _clock.Advance(TimeSpan.FromSeconds(5)));
+        _loop.CallLater(TimeSpan.FromSeconds(1), () =>
+        {
+            Assert.Equal(3, polls);
+            _loop.Stop();
+        });
+        _backend.Left = () =>
+        {
+            polls++;
+            return PollEnding.HasMore;
+        };
+        _loop.RunForever();
+    }
+
+    [Fact]
     public void Spin_NothingComes_LooksAgainUntilTheTimeIsUp()
     {
         var clock = new ManualClock();
@@ -372,6 +424,14 @@ public sealed class EventLoopIterationTests : IDisposable
     }
 
     private static EventLoop NewLoop(ManualBackend backend) => new(new EventLoopOptions { BackendFactory = () => backend });
+
+    private void AddResidents(int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            _loop.Host.AddResident(new Resident(_loop, []));
+        }
+    }
 
     /// <summary>Ends when its time has expired, and is told so by a callback.</summary>
     private sealed class Resident(EventLoop loop, List<string> told) : ILoopResident

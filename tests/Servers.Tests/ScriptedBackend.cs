@@ -29,6 +29,7 @@ internal sealed class ScriptedBackend : IoBackend
     public override int Poll(long untilTicks)
     {
         int told = TellPendingEnds();
+        LastPoll = PollEnding.ToldAll;
         if (Scheduled.TryDequeue(out Action? happening))
         {
             happening();
@@ -39,6 +40,7 @@ internal sealed class ScriptedBackend : IoBackend
         {
             Assert.True(untilTicks != long.MaxValue, "The loop would wait for ever.");
             _clock.AdvanceTo(untilTicks);
+            LastPoll = PollEnding.TimedOut;
         }
 
         return told;

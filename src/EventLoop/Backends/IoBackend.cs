@@ -89,8 +89,11 @@ public abstract class IoBackend : IDisposable
     /// The time of <see cref="Clock"/> until which to wait; a time in the past does not wait, and
     /// <see cref="long.MaxValue"/> waits for ever. The wait is never shorter, unless something else ended it.
     /// </param>
-    /// <returns>How many completions were told.</returns>
+    /// <returns>How many completions were told. What was left is in <see cref="LastPoll"/>.</returns>
     public abstract int Poll(long untilTicks);
+
+    /// <summary>How the last <see cref="Poll"/> ended.</summary>
+    public PollEnding LastPoll { get; protected set; }
 
     /// <summary>Ends the wait of the current <see cref="Poll"/>, or else of the next. Any thread; many calls count as one.</summary>
     public abstract void Wake();

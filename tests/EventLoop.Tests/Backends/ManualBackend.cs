@@ -40,6 +40,9 @@ internal sealed class ManualBackend(ManualClock clock) : IoBackend
 
     public Action? OnAttach { get; set; }
 
+    /// <summary>What each poll says of itself; null for what is so.</summary>
+    public Func<PollEnding?>? Left { get; set; }
+
     public bool IsDisposed { get; private set; }
 
     public override void Attach() => OnAttach?.Invoke();
@@ -57,6 +60,7 @@ internal sealed class ManualBackend(ManualClock clock) : IoBackend
             clock.AdvanceTo(untilTicks);
         }
 
+        LastPoll = Left?.Invoke() ?? (_woken.IsSet ? PollEnding.ToldAll : PollEnding.TimedOut);
         _woken.Reset();
         return 0;
     }

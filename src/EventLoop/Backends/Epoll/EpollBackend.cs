@@ -92,7 +92,14 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
     public override int Poll(long untilTicks)
     {
         int told = TellPendingEnds();
-        int count = Wait(told > 0 || HasPendingEnds ? 0 : untilTicks);
+        bool waits = told == 0 && !HasPendingEnds;
+        int count = Wait(waits ? untilTicks : 0);
+        LastPoll = count switch
+        {
+            CompletionsPerPoll => PollEnding.HasMore,
+            0 when waits => PollEnding.TimedOut,
+            _ => PollEnding.ToldAll,
+        };
         fixed (byte* events = _events)
         {
             for (int i = 0; i < count; i++)

@@ -96,11 +96,13 @@ internal sealed class PortableBackend : IoBackend
             untilTicks = 0;
         }
 
-        Wait(untilTicks);
+        bool timedOut = Wait(untilTicks);
         if (told == 0)
         {
             told = TellPendingEnds(); // what was noticed while waiting
         }
+
+        timedOut &= told == 0 && _completed.IsEmpty;
 
         // A count first: what completes on the spot is queued again, and must not keep this poll from returning.
         for (int count = Math.Min(_completed.Count, CompletionsPerPoll);
@@ -110,6 +112,7 @@ internal sealed class PortableBackend : IoBackend
             told += Complete(request);
         }
 
+        LastPoll = !_completed.IsEmpty ? PollEnding.HasMore : timedOut ? PollEnding.TimedOut : PollEnding.ToldAll;
         return told;
     }
 
@@ -277,14 +280,16 @@ internal sealed class PortableBackend : IoBackend
     }
 
     // Until there is something to tell, somebody calls Wake, or the time has come.
-    private void Wait(long untilTicks)
+    private bool Wait(long untilTicks)
     {
+        bool timedOut = false;
         bool waits = untilTicks > Clock.Now;
         while (!HasPendingEnds && _completed.IsEmpty && untilTicks > 0)
         {
             long now = Clock.Now;
             long until = _watches.Count > 0 ? Math.Min(untilTicks, _nextLook) : untilTicks;
-            if (untilTicks <= now || (until > now && Sleep(Math.Min(until - now, MaxWaitTicks))))
+            timedOut = untilTicks <= now;
+            if (timedOut || (until > now && Sleep(Math.Min(until - now, MaxWaitTicks))))
             {
                 break;
             }
@@ -306,6 +311,8 @@ internal sealed class PortableBackend : IoBackend
         {
             Interlocked.Exchange(ref _state, Awake);
         }
+
+        return timedOut;
     }
 
     // Whoever queues something looks afterwards whether we sleep; we look at the queue after we have said so. One sees

@@ -100,11 +100,12 @@ internal sealed unsafe class Ring : IDisposable
     /// <summary>Whether something has completed that was not taken yet.</summary>
     public bool HasCompletions => Volatile.Read(ref *_completionTail) != _nextCompletion;
 
-    /// <summary>Whether entering would have an effect: something is to be submitted, or the kernel has work for this thread.</summary>
-    public bool WantsEntering
-        => ToSubmit > 0
-           || _spilledCount > 0
-           || (Volatile.Read(ref *_submissionFlags) & (IoUring.SubmissionTaskRun | IoUring.SubmissionOverflow)) != 0;
+    /// <summary>Whether the kernel has work for this thread: entering would bring more completions.</summary>
+    public bool HasWork
+        => (Volatile.Read(ref *_submissionFlags) & (IoUring.SubmissionTaskRun | IoUring.SubmissionOverflow)) != 0;
+
+    /// <summary>Whether entering would have an effect: something is to be submitted, or the kernel has work.</summary>
+    public bool WantsEntering => ToSubmit > 0 || _spilledCount > 0 || HasWork;
 
     private uint ToSubmit => _nextSubmission - Volatile.Read(ref *_submissionHead);
 

@@ -132,11 +132,17 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
         Ring ring = _ring!;
         _polls++;
         int told = TellPendingEnds() + TellLeftovers() + TellRecalled();
-        Enter(ring, told > 0 || HasPendingEnds || _wanted.Count > 0 ? 0 : untilTicks);
-        for (int i = 0; i < CompletionsPerPoll && ring.TryTake(out CompletionEntry completion); i++)
+        bool waits = told == 0 && !HasPendingEnds && _wanted.Count == 0;
+        Enter(ring, waits ? untilTicks : 0);
+        int taken = 0;
+        for (; taken < CompletionsPerPoll && ring.TryTake(out CompletionEntry completion); taken++)
         {
             told += Complete(completion);
         }
+
+        LastPoll = ring.HasCompletions || ring.HasWork ? PollEnding.HasMore
+            : waits && taken == 0 ? PollEnding.TimedOut
+            : PollEnding.ToldAll;
 
         // Every piece that was told is back by now, so there are buffers.
         for (int count = _starved.Count; count > 0; count--)
