@@ -51,6 +51,7 @@ internal sealed class PortableBackend : IoBackend
     /// <summary>Buffers of one vectored send; the rest takes another call. Each costs a pin.</summary>
     private const int MaxVectors = 64;
 
+    // Who is later than the first was halted, and has between the others to catch up; see Wait.
     private const long HaltTicks = 100 * TimeSpan.TicksPerMillisecond;
     private const long MinGraceTicks = 20 * TimeSpan.TicksPerMillisecond;
     private const long MaxGraceTicks = TimeSpan.TicksPerSecond;
@@ -279,7 +280,7 @@ internal sealed class PortableBackend : IoBackend
         return _segments.Count;
     }
 
-    // Until there is something to tell, somebody calls Wake, or the time has come.
+    // Until there is something to tell, somebody calls Wake, or the time has come, which is true.
     private bool Wait(long untilTicks)
     {
         bool timedOut = false;
