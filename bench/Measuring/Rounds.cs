@@ -47,6 +47,10 @@ internal sealed class Rounds(Plan plan)
     /// <summary>What a server is warmed with, before its memory is read.</summary>
     private const int WarmingConnections = 200;
 
+    /// <summary>.NET compiles code anew in stages, each of which takes calls and then a moment of rest.</summary>
+    private const int WarmingStages = 12;
+
+    private static readonly TimeSpan s_rest = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan s_settling = TimeSpan.FromMilliseconds(300);
 
     private readonly LoadGenerator _load = new(plan.Window);
@@ -166,13 +170,20 @@ internal sealed class Rounds(Plan plan)
         };
     }
 
-    // What a process needs once it has served at all is not charged to the connections.
+    // What a process needs once it has served at all is not charged to the connections: its code, which a runtime goes on
+    // compiling for thousands of calls, and the buffers that it has.
     private Measurement MeasureMemory(Cell cell, Peer peer, ServerProcess server)
     {
         long before = 0;
         long after = 0;
-        _load.Hold(cell, WarmingConnections, server, () => { });
-        Thread.Sleep(s_settling);
+        Cell echo = cell with { Workload = Workload.Echo, Connections = WarmingConnections };
+        _load.Measure(echo, server, plan.WarmUp, () => { }, () => { });
+        for (int stages = peer.CompilesWhileRunning ? WarmingStages : 1; stages > 0; stages--)
+        {
+            _load.Hold(cell, WarmingConnections, server, () => { });
+            Thread.Sleep(s_rest);
+        }
+
         before = ReadSettledMemory(server);
         _load.Hold(cell, cell.Connections, server, () => after = ReadSettledMemory(server));
         return new Measurement

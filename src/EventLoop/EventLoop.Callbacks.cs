@@ -149,7 +149,11 @@ public sealed partial class EventLoop
     // What one callback sets must not be seen by the next, which may belong to another user.
     private void RestoreContexts()
     {
-        SynchronizationContext.SetSynchronizationContext(SynchronizationContext);
+        if (SynchronizationContext.Current != SynchronizationContext)
+        {
+            SynchronizationContext.SetSynchronizationContext(SynchronizationContext);
+        }
+
         if (_baseContext is not null)
         {
             ExecutionContext.Restore(_baseContext);

@@ -51,7 +51,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
     // Data for the protocol, or, while closing, data to throw away.
     private bool WantsInput => _mayRead && !_inputEnded && _lifecycle.Current switch
     {
-        ConnectionLifecycle.State.Closing => _discarded <= _options.DiscardLimit,
+        ConnectionLifecycle.State.Closing => _discarded <= _origin.Options.DiscardLimit,
         _ => _lifecycle.CanRead && !_readingPaused,
     };
 
@@ -79,7 +79,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
         }
 
         // Paused or replaced within the call: what arrives is for later, or for another.
-        _loop.UnsafeCallSoon(s_updateReading, this);
+        _origin.Loop.UnsafeCallSoon(s_updateReading, this);
         return default;
     }
 

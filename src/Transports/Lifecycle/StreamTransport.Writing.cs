@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using Toolkit.Backends;
 using ConnectionEvent = Toolkit.Transports.ConnectionLifecycle.Event;
 
@@ -13,7 +14,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
     // Loop thread only.
     private OutputBuffer _output;
     private SendOperation? _send;
-    private WriteLimits _limits;
+    private StrongBox<WriteLimits>? _ownLimits; // when they are not those of the options
     private long _bytesSent;
     private SocketError _sendFault;
     private bool _writingPaused;
@@ -27,11 +28,11 @@ internal sealed partial class StreamTransport : ISender, IFlushable
 
     public override WriteLimits WriteLimits
     {
-        get => _limits;
+        get => _ownLimits?.Value ?? _origin.Options.WriteLimits;
         set
         {
             VerifyAccess();
-            _limits = value;
+            _ownLimits = new(value);
             if (_lifecycle.IsClosing)
             {
                 return;
@@ -40,7 +41,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             PauseIfHigh();
             if (_writingPaused && _output.Length <= value.Low)
             {
-                _loop.UnsafeCallSoon(s_tellResumed, this);
+                _origin.Loop.UnsafeCallSoon(s_tellResumed, this);
             }
         }
     }
@@ -136,7 +137,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
 
         _bytesSent += count;
         _output.Consume(count);
-        _linger?.Reschedule(_options.LingerTime);
+        _linger?.Reschedule(_origin.Options.LingerTime);
         Flush();
         ResumeIfLow();
     }
@@ -157,11 +158,11 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             return WriteStatus.Closed;
         }
 
-        if (_output.Length > _limits.HardCap)
+        if (_output.Length > WriteLimits.HardCap)
         {
             Abort(CloseReason.WriteOverflow, new ConnectionException(
                 CloseReason.WriteOverflow,
-                $"The protocol went on writing with {_output.Length} bytes unsent, over the hard cap of {_limits.HardCap}. "
+                $"The protocol went on writing with {_output.Length} bytes unsent, over the hard cap of {WriteLimits.HardCap}. "
                 + "Stop writing when PauseWriting is called."));
             return WriteStatus.Closed;
         }
@@ -175,7 +176,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         if (!_isDirty && !IsSending && !_output.IsEmpty)
         {
             _isDirty = true;
-            _loop.Host.FlushSoon(this);
+            _origin.Loop.Host.FlushSoon(this);
         }
 
         return AcceptedStatus();
@@ -195,7 +196,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
     // The one place that calls user code from a call of the user's.
     private void PauseIfHigh()
     {
-        if (_writingPaused || _output.Length <= _limits.High)
+        if (_writingPaused || _output.Length <= WriteLimits.High)
         {
             return;
         }
@@ -204,7 +205,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         if (!IsSending)
         {
             Flush();
-            if (_output.Length <= _limits.High || !_lifecycle.CanWrite)
+            if (_output.Length <= WriteLimits.High || !_lifecycle.CanWrite)
             {
                 return;
             }
@@ -216,7 +217,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
 
     private void ResumeIfLow()
     {
-        if (!_writingPaused || _lifecycle.IsClosing || _sendFault != SocketError.Success || _output.Length > _limits.Low)
+        if (!_writingPaused || _lifecycle.IsClosing || _sendFault != SocketError.Success || _output.Length > WriteLimits.Low)
         {
             return;
         }

@@ -13,6 +13,14 @@ internal interface IConnectionOwner
     void OnConnectionLost(StreamTransport transport);
 }
 
+/// <summary>Where connections come from, in one object for all that a listener accepts.</summary>
+/// <param name="Loop">Their loop.</param>
+/// <param name="Options">How they behave.</param>
+/// <param name="Context">The execution context in which their protocols are called.</param>
+/// <param name="Owner">Who is told of their ends.</param>
+internal sealed record ConnectionOrigin(
+    EventLoop Loop, TcpOptions Options, ExecutionContext? Context, IConnectionOwner? Owner);
+
 /// <summary>
 /// The stream transport, for every backend and every kind of stream: it carries bytes between a handle and a protocol,
 /// and keeps the contract that <see cref="Transport"/> and <see cref="StreamProtocol"/> promise.
@@ -36,11 +44,8 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
     private static readonly Action<object?> s_lingerExpired = static self => ((StreamTransport)self!).OnLingerExpired();
 
     // Set once.
-    private readonly EventLoop _loop;
+    private readonly ConnectionOrigin _origin;
     private readonly IoHandle _handle;
-    private readonly TcpOptions _options;
-    private readonly ExecutionContext? _context;
-    private readonly IConnectionOwner? _owner;
     private readonly long _startTicks;
 
     // Loop thread only.
@@ -49,23 +54,13 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
     private Exception? _exception;
     private CloseReason _closeReason;
 
-    public StreamTransport(
-        EventLoop loop,
-        IoHandle handle,
-        StreamProtocol protocol,
-        TcpOptions options,
-        ExecutionContext? context,
-        IConnectionOwner? owner)
+    public StreamTransport(ConnectionOrigin origin, IoHandle handle, StreamProtocol protocol)
         : base(protocol)
     {
-        _loop = loop;
+        _origin = origin;
         _handle = handle;
-        _options = options;
-        _context = context;
-        _owner = owner;
-        _limits = options.WriteLimits;
         _receive = new ReceiveOperation(handle, this);
-        _startTicks = loop.TimeProvider.GetUtcNow().Ticks;
+        _startTicks = origin.Loop.TimeProvider.GetUtcNow().Ticks;
     }
 
     public override DateTimeOffset StartTime => new(_startTicks, TimeSpan.Zero);
@@ -87,7 +82,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
     /// <returns>What ConnectionMade threw, after which the transport is on its way out; else null.</returns>
     public Exception? Start()
     {
-        _loop.Host.AddResident(this);
+        _origin.Loop.Host.AddResident(this);
         BindProtocol();
         Do(_lifecycle.On(ConnectionEvent.Made));
         try
@@ -128,10 +123,10 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
 
     void ILoopResident.OnLoopShutdownExpired() => OnLoopShutdownExpired();
 
-    protected override void VerifyAccess() => _loop.VerifyAccess();
+    protected override void VerifyAccess() => _origin.Loop.VerifyAccess();
 
     private CallbackScope EnterUserCode(string member)
-        => _loop.Host.EnterUserCode(_context, Protocol, member);
+        => _origin.Loop.Host.EnterUserCode(_origin.Context, Protocol, member);
 
     // Calls a method of the protocol's whose exception ends the connection.
     private void Tell(Action<StreamProtocol> call, string member)
@@ -151,7 +146,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
 
     private void FailByProtocol(Exception exception, string member)
     {
-        _loop.ReportError(new TransportError(
+        _origin.Loop.ReportError(new TransportError(
             $"{Protocol.GetType().Name}.{member} threw; the connection is aborted.", exception, this, Protocol));
         Abort(CloseReason.ProtocolError, exception);
     }
@@ -161,7 +156,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
 
     private void OnLingerExpired()
         => Abort(CloseReason.Timeout, new ConnectionException(
-            CloseReason.Timeout, $"No byte has left for {_options.LingerTime} while closing: the peer does not read."));
+            CloseReason.Timeout, $"No byte has left for {_origin.Options.LingerTime} while closing: the peer does not read."));
 
     private void Close(CloseReason reason)
     {
@@ -244,7 +239,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
     {
         if (_lifecycle.Current is ConnectionLifecycle.State.Closing or ConnectionLifecycle.State.PeerEndedFinishing)
         {
-            _linger ??= _loop.UnsafeCallLater(_options.LingerTime, s_lingerExpired, this);
+            _linger ??= _origin.Loop.UnsafeCallLater(_origin.Options.LingerTime, s_lingerExpired, this);
         }
     }
 
@@ -264,7 +259,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
                 _handle.Backend.Cancel(_hangUp); // or it would keep the protocol alive for as long
             }
 
-            _ = new LingeringClose(_loop, _receive, _options);
+            _ = new LingeringClose(_origin.Loop, _receive, _origin.Options);
         }
         else
         {
@@ -276,7 +271,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
             _output.Clear();
         }
 
-        _loop.UnsafeCallSoon(s_tellLost, this);
+        _origin.Loop.UnsafeCallSoon(s_tellLost, this);
     }
 
     private void TellLost()
@@ -289,13 +284,13 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         }
         catch (Exception exception)
         {
-            _loop.ReportError(new TransportError(
+            _origin.Loop.ReportError(new TransportError(
                 $"{Protocol.GetType().Name}.{nameof(StreamProtocol.ConnectionLost)} threw.", exception, this, Protocol));
         }
         finally
         {
-            _loop.Host.RemoveResident(this);
-            _owner?.OnConnectionLost(this);
+            _origin.Loop.Host.RemoveResident(this);
+            _origin.Owner?.OnConnectionLost(this);
         }
     }
 }

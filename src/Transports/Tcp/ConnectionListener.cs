@@ -30,12 +30,10 @@ internal sealed partial class ConnectionListener : IAcceptor
     private static readonly TimeSpan s_longestBackoff = TimeSpan.FromSeconds(1);
 
     // Set once.
-    private readonly EventLoop _loop;
+    private readonly ConnectionOrigin _origin;
     private readonly IoHandle _handle;
     private readonly Func<StreamProtocol> _factory;
-    private readonly TcpOptions _options;
     private readonly IListenerOwner _owner;
-    private readonly ExecutionContext? _context;
     private readonly AcceptOperation _accept;
     private readonly ILogger _logger;
 
@@ -52,12 +50,10 @@ internal sealed partial class ConnectionListener : IAcceptor
         IListenerOwner owner,
         ExecutionContext? context)
     {
-        _loop = loop;
+        _origin = new ConnectionOrigin(loop, options, context, owner);
         _handle = handle;
         _factory = factory;
-        _options = options;
         _owner = owner;
-        _context = context;
         _accept = new AcceptOperation(handle, this);
         _logger = loop.Host.CreateLogger(LogCategory);
         LocalEndPoint = (IPEndPoint)handle.LocalEndPoint!;
@@ -103,16 +99,16 @@ internal sealed partial class ConnectionListener : IAcceptor
     bool IAcceptor.OnAccepted(IoHandle connection)
     {
         _backoff = s_firstBackoff;
-        if (_loop.Host.IsClosing)
+        if (_origin.Loop.Host.IsClosing)
         {
             connection.Backend.Release(connection, reset: true);
             return false;
         }
 
-        _options.Apply(connection);
+        _origin.Options.Apply(connection);
         if (TryMakeProtocol() is { } protocol && !_handle.IsReleased) // the factory may have closed the server
         {
-            var transport = new StreamTransport(_loop, connection, protocol, _options, _context, _owner);
+            var transport = new StreamTransport(_origin, connection, protocol);
             _owner.OnConnectionMade(transport);
             transport.Start();
         }
@@ -127,7 +123,7 @@ internal sealed partial class ConnectionListener : IAcceptor
     void IAcceptor.OnShed()
     {
         _owner.OnShed();
-        if (_loop.Host.LogRate.ShouldLog("shed", out string suppressed))
+        if (_origin.Loop.Host.LogRate.ShouldLog("shed", out string suppressed))
         {
             Shed(_logger, LocalEndPoint, DescriptorReserve.Size, suppressed);
         }
@@ -158,14 +154,14 @@ internal sealed partial class ConnectionListener : IAcceptor
     // The cause is one of the machine's (descriptors, memory) or of its rules, and will not be gone by the next turn.
     private void BackOff(SocketError error)
     {
-        if (_loop.Host.LogRate.ShouldLog($"accept {error}", out string suppressed))
+        if (_origin.Loop.Host.LogRate.ShouldLog($"accept {error}", out string suppressed))
         {
             AcceptFailed(_logger, LocalEndPoint, error, _backoff, suppressed);
         }
 
         if (_isServing)
         {
-            _backoffTimer = _loop.CallLater(_backoff, Update);
+            _backoffTimer = _origin.Loop.CallLater(_backoff, Update);
             _backoff = _backoff * 2 < s_longestBackoff ? _backoff * 2 : s_longestBackoff;
         }
     }
@@ -174,12 +170,12 @@ internal sealed partial class ConnectionListener : IAcceptor
     {
         try
         {
-            using CallbackScope scope = _loop.Host.EnterUserCode(_context, _factory.Target ?? _factory, "factory");
+            using CallbackScope scope = _origin.Loop.Host.EnterUserCode(_origin.Context, _factory.Target ?? _factory, "factory");
             return _factory() ?? throw new InvalidOperationException("The protocol factory returned null.");
         }
         catch (Exception exception)
         {
-            _loop.ReportError(new LoopError("The protocol factory threw; the newcomer is turned away.", exception));
+            _origin.Loop.ReportError(new LoopError("The protocol factory threw; the newcomer is turned away.", exception));
             return null;
         }
     }

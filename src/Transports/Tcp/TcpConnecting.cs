@@ -172,7 +172,7 @@ public static class TcpConnecting
             throw;
         }
 
-        var transport = new StreamTransport(loop, handle, protocol, options.Tcp, context, owner: null);
+        var transport = new StreamTransport(new ConnectionOrigin(loop, options.Tcp, context, Owner: null), handle, protocol);
         return transport.Start() is { } failure
             ? throw failure
             : new Connection<TProtocol>(transport, protocol);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using Microsoft.Win32.SafeHandles;
@@ -131,7 +132,7 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
 
     protected override void Disarm(IoOperation operation) => EndLater(operation, SocketError.OperationAborted);
 
-    protected override EpollHandle CreateHandle(int fd, SocketName local, SocketName remote) => new(this, fd, local, remote);
+    protected override EpollHandle CreateHandle(int fd, StrongBox<SocketName> local, SocketName remote) => new(this, fd, local, remote);
 
     protected override void Close(IoHandle handle, bool reset)
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Versioning;
 using Toolkit.Backends.Linux;
 
@@ -7,7 +8,7 @@ namespace Toolkit.Backends.Epoll;
 /// <summary>A socket with what epoll is to report of it.</summary>
 [DebuggerDisplay("fd {Fd}, interest {Interest}")]
 [SupportedOSPlatform("linux")]
-internal sealed class EpollHandle(EpollBackend backend, int fd, SocketName local, SocketName remote)
+internal sealed class EpollHandle(EpollBackend backend, int fd, StrongBox<SocketName> local, SocketName remote)
     : LinuxHandle(backend, fd, local, remote)
 {
     /// <summary>What epoll has been asked to report.</summary>

@@ -17,9 +17,11 @@ internal sealed class HandleTable<THandle>
     public const int TokenBits = 56;
 
     private const int PlaceBits = 32;
+    private const int PlacesPerPage = 1024;
     private const uint GenerationMask = (1u << (TokenBits - PlaceBits)) - 1;
 
-    private Place[] _places = new Place[64];
+    // Pages, so that growing copies nothing and takes no more than is needed.
+    private readonly List<Place[]> _pages = [];
     private int _firstFree = -1;
     private int _used;
 
@@ -30,19 +32,19 @@ internal sealed class HandleTable<THandle>
         int index = _firstFree;
         if (index >= 0)
         {
-            _firstFree = _places[index].NextFree;
+            _firstFree = PlaceAt(index).NextFree;
         }
         else
         {
-            if (_used == _places.Length)
+            if (_used == _pages.Count * PlacesPerPage)
             {
-                Array.Resize(ref _places, _places.Length * 2);
+                _pages.Add(new Place[PlacesPerPage]);
             }
 
             index = _used++;
         }
 
-        ref Place place = ref _places[index];
+        ref Place place = ref PlaceAt(index);
         place.Handle = handle;
         return ((ulong)place.Generation << PlaceBits) | (uint)index;
     }
@@ -51,7 +53,7 @@ internal sealed class HandleTable<THandle>
     public void Remove(ulong token)
     {
         int index = (int)(token & uint.MaxValue);
-        ref Place place = ref _places[index];
+        ref Place place = ref PlaceAt(index);
         place.Handle = null;
         place.Generation = (place.Generation + 1) & GenerationMask;
         place.NextFree = _firstFree;
@@ -61,7 +63,7 @@ internal sealed class HandleTable<THandle>
     /// <summary>The handle of a token, or null when it has been removed.</summary>
     public THandle? Find(ulong token)
     {
-        ref Place place = ref _places[(int)(token & uint.MaxValue)];
+        ref Place place = ref PlaceAt((int)(token & uint.MaxValue));
         return place.Generation == ((uint)(token >>> PlaceBits) & GenerationMask) ? place.Handle : null;
     }
 
@@ -69,9 +71,9 @@ internal sealed class HandleTable<THandle>
     public List<THandle> Snapshot()
     {
         var handles = new List<THandle>();
-        foreach (ref Place place in _places.AsSpan(0, _used))
+        for (int i = 0; i < _used; i++)
         {
-            if (place.Handle is { } handle)
+            if (PlaceAt(i).Handle is { } handle)
             {
                 handles.Add(handle);
             }
@@ -79,6 +81,8 @@ internal sealed class HandleTable<THandle>
 
         return handles;
     }
+
+    private ref Place PlaceAt(int index) => ref _pages[index / PlacesPerPage][index % PlacesPerPage];
 
     [StructLayout(LayoutKind.Auto)]
     private struct Place

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using Microsoft.Win32.SafeHandles;
@@ -18,6 +19,7 @@ internal abstract unsafe class LinuxBackend<THandle> : IoBackend
     protected const long MaxWaitTicks = TimeSpan.TicksPerDay;
 
     private readonly SafeFileHandle _wake;
+    private StrongBox<SocketName> _lastLocal = new();
 
     /// <param name="wakeFlags">Flags of the <c>eventfd</c> beside close-on-exec.</param>
     protected LinuxBackend(int wakeFlags)
@@ -111,12 +113,18 @@ internal abstract unsafe class LinuxBackend<THandle> : IoBackend
     /// <summary>Makes a handle and gives it a place in the table.</summary>
     protected THandle AddHandle(int fd, SocketName local, SocketName remote)
     {
-        THandle handle = CreateHandle(fd, local, remote);
+        // A server's connections nearly all have the same name at this end, so they share it.
+        if (_lastLocal.Value != local)
+        {
+            _lastLocal = new(local);
+        }
+
+        THandle handle = CreateHandle(fd, _lastLocal, remote);
         handle.Token = Handles.Add(handle);
         return handle;
     }
 
-    protected abstract THandle CreateHandle(int fd, SocketName local, SocketName remote);
+    protected abstract THandle CreateHandle(int fd, StrongBox<SocketName> local, SocketName remote);
 
     protected override void Dispose(bool disposing)
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.CompilerServices;
 using System.Runtime.Versioning;
 
 namespace Toolkit.Backends.Linux;
@@ -7,10 +8,10 @@ namespace Toolkit.Backends.Linux;
 [SupportedOSPlatform("linux")]
 internal abstract class LinuxHandle : IoHandle
 {
-    private SocketName _local;
+    private StrongBox<SocketName> _local; // which the connections of a listener share
     private SocketName _remote;
 
-    protected LinuxHandle(IoBackend backend, int fd, SocketName local, SocketName remote)
+    protected LinuxHandle(IoBackend backend, int fd, StrongBox<SocketName> local, SocketName remote)
         : base(backend)
     {
         Fd = fd;
@@ -23,19 +24,19 @@ internal abstract class LinuxHandle : IoHandle
     /// <summary>The handle's place in the table of its backend: what the kernel is given to report.</summary>
     public ulong Token { get; set; }
 
-    public override EndPoint? LocalEndPoint => _local.ToEndPoint();
+    public override EndPoint? LocalEndPoint => _local.Value.ToEndPoint();
 
     public override EndPoint? RemoteEndPoint => _remote.ToEndPoint();
 
     /// <summary>
     /// The local name of a connection that this listener has accepted: the one that it is bound to, unless that stands for all.
     /// </summary>
-    public SocketName LocalNameOf(int accepted) => _local.IsWildcard ? LinuxSocket.GetLocalName(accepted) : _local;
+    public SocketName LocalNameOf(int accepted) => _local.Value.IsWildcard ? LinuxSocket.GetLocalName(accepted) : _local.Value;
 
     /// <summary>A connect has succeeded: the kernel has chosen what was left open.</summary>
     public void RefreshNames()
     {
-        _local = LinuxSocket.GetLocalName(Fd);
+        _local = new(LinuxSocket.GetLocalName(Fd));
         _remote = LinuxSocket.GetPeerName(Fd);
     }
 }

@@ -10,7 +10,7 @@ namespace Toolkit.Backends.Linux;
 /// address is four times that.
 /// </summary>
 [StructLayout(LayoutKind.Auto)]
-internal readonly struct SocketName
+internal readonly record struct SocketName
 {
     /// <summary>Room for a <c>sockaddr_in6</c>, the largest that is meant here.</summary>
     public const int MaxNativeLength = 28;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using Toolkit.Backends.Linux;
@@ -189,7 +190,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
         EndLater(operation, SocketError.OperationAborted);
     }
 
-    protected override UringHandle CreateHandle(int fd, SocketName local, SocketName remote) => new(this, fd, local, remote);
+    protected override UringHandle CreateHandle(int fd, StrongBox<SocketName> local, SocketName remote) => new(this, fd, local, remote);
 
     protected override void Close(IoHandle handle, bool reset)
     {

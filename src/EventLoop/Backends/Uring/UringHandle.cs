@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Runtime.Versioning;
 using Toolkit.Backends.Linux;
 
@@ -9,7 +10,7 @@ namespace Toolkit.Backends.Uring;
 /// <summary>A socket with what the kernel has in flight on it, and what it has delivered that nobody wanted yet.</summary>
 [DebuggerDisplay("fd {Fd}, in flight {InFlight}")]
 [SupportedOSPlatform("linux")]
-internal sealed class UringHandle(UringBackend backend, int fd, SocketName local, SocketName remote)
+internal sealed class UringHandle(UringBackend backend, int fd, StrongBox<SocketName> local, SocketName remote)
     : LinuxHandle(backend, fd, local, remote)
 {
     /// <summary>What the kernel has been asked for and has not ended.</summary>
