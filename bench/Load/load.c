@@ -36,6 +36,7 @@
 enum { PERIOD = 4093, CHUNK = 256 * 1024, EVENTS = 1024, TIMEOUT_S = 10, CONNECT_BATCH = 128 };
 enum { SUB_BUCKETS = 64, BUCKETS = 64 * SUB_BUCKETS };
 
+#define CONNECTIONS_PER_ADDRESS 8000u
 #define SECOND 1000000000ull
 #define MILLISECOND 1000000ull
 
@@ -180,10 +181,25 @@ static int open_socket(int flags)
     return fd;
 }
 
+// The kernel searches for a free port, for milliseconds once half of those of an address are taken. So thousands of connections
+// come from several addresses of the loopback range.
+static void spread_source(struct connection *c)
+{
+    uint32_t address = (uint32_t)(c - connections) / CONNECTIONS_PER_ADDRESS;
+    if (address == 0)
+        return;
+    int one = 1;
+    struct sockaddr_in source = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + address) };
+    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    if (bind(c->fd, (struct sockaddr *)&source, sizeof source) != 0)
+        die("bind: %s", strerror(errno));
+}
+
 static void connect_blocking(struct connection *c)
 {
     struct timeval timeout = { .tv_sec = TIMEOUT_S };
     c->fd = open_socket(0);
+    spread_source(c);
     setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     if (connect(c->fd, (struct sockaddr *)&server, sizeof server) != 0)
         die("connect: %s", strerror(errno));
