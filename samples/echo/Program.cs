@@ -22,7 +22,10 @@ var loop = new Option<string>("--loop")
     Description = "The kind of event loop; auto is what TOOLKIT_BACKEND says, or the best of this machine.",
     DefaultValueFactory = _ => "auto",
 };
-loop.AcceptOnlyFromAmong([.. Enum.GetNames<LoopKind>().Select(name => name.ToLowerInvariant())]);
+// A simulated network has nobody to echo to.
+loop.AcceptOnlyFromAmong([.. Enum.GetNames<LoopKind>()
+    .Where(name => name != nameof(LoopKind.Simulated))
+    .Select(name => name.ToLowerInvariant())]);
 
 var style = new Option<string>("--style")
 {

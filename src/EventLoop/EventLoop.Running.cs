@@ -189,6 +189,20 @@ public sealed partial class EventLoop
         _backend.Dispose();
     }
 
+    /// <summary>Whether an iteration would run a callback, or flush a write.</summary>
+    internal bool HasCallbacks => _ready.Count > 0 || !_posts.IsEmpty || Host.HasWritesToFlush;
+
+    /// <summary>
+    /// One iteration, for a backend that runs several loops by turns on one thread; also within the wait of another loop. Its poll
+    /// must not wait.
+    /// </summary>
+    internal void RunOnce()
+    {
+        RequireOwnerThread();
+        using var residence = new Residence(this, isOneOfMany: true);
+        RunIteration();
+    }
+
     /// <summary>Throws when the loop takes nothing new.</summary>
     internal void ThrowIfClosing() => ObjectDisposedException.ThrowIf(IsClosing, this);
 
@@ -281,7 +295,7 @@ public sealed partial class EventLoop
         private readonly EventLoop? _outerLoop;
         private readonly SynchronizationContext? _outerContext;
 
-        public Residence(EventLoop loop, bool isLast = false)
+        public Residence(EventLoop loop, bool isLast = false, bool isOneOfMany = false)
         {
             if (Interlocked.CompareExchange(ref loop._running, 1, 0) != 0)
             {
@@ -294,8 +308,12 @@ public sealed partial class EventLoop
             _outerContext = SynchronizationContext.Current;
             s_current = loop;
             loop._baseContext = ExecutionContext.Capture();
-            loop._polledAt = loop.Clock.Now;
-            loop._toldInSeries = 0;
+            if (!isOneOfMany)
+            {
+                loop._polledAt = loop.Clock.Now;
+                loop._toldInSeries = 0;
+            }
+
             SynchronizationContext.SetSynchronizationContext(loop.SynchronizationContext);
             try
             {

@@ -215,6 +215,7 @@ public sealed partial class EventLoop
             WakeIfAsleep();
         }
 
+        _backend.OnPosted();
         return true;
     }
 

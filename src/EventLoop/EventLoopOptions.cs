@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Toolkit.Backends;
+using Toolkit.Simulation;
 
 namespace Toolkit;
 
@@ -19,6 +20,12 @@ public enum LoopKind
 
     /// <summary>.NET's own sockets, on every system that .NET runs on.</summary>
     Portable,
+
+    /// <summary>
+    /// A simulated network in virtual time (<see cref="SimulatedWorld"/>), in which the loop is alone on a host of its own:
+    /// nothing waits in earnest, and the same seed gives the same run.
+    /// </summary>
+    Simulated,
 }
 
 /// <summary>How an <see cref="EventLoop"/> is made. Read once, by its constructor.</summary>
@@ -41,6 +48,12 @@ public sealed class EventLoopOptions
 
     /// <summary>What a loop of <see cref="LoopKind.Uring"/> shares with the kernel; the other kinds have no use for it.</summary>
     public UringOptions Uring { get; set; } = UringOptions.Default;
+
+    /// <summary>
+    /// The world that a loop of <see cref="LoopKind.Simulated"/> gets for its own; the other kinds have no use for it. To put
+    /// several loops into one world, make the world and its hosts first (<see cref="SimulatedHost.CreateLoop"/>).
+    /// </summary>
+    public SimulationOptions? Simulation { get; set; }
 
     /// <summary>
     /// Where the loop, its transports and its servers log. Without it warnings and errors go to standard error, so that
@@ -70,6 +83,14 @@ public sealed class EventLoopOptions
     /// </summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>The same options with this backend.</summary>
+    internal EventLoopOptions With(Func<IoBackend> backendFactory)
+    {
+        var copy = (EventLoopOptions)MemberwiseClone();
+        copy.BackendFactory = backendFactory;
+        return copy;
+    }
+
     internal void Validate()
     {
         if (!Enum.IsDefined(Kind))
@@ -79,6 +100,7 @@ public sealed class EventLoopOptions
 
         ArgumentNullException.ThrowIfNull(Uring);
         Uring.Validate();
+        Simulation?.Validate();
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(SlowCallbackDuration, TimeSpan.Zero, nameof(SlowCallbackDuration));
         ArgumentOutOfRangeException.ThrowIfLessThan(SpinDuration, TimeSpan.Zero, nameof(SpinDuration));
         ArgumentOutOfRangeException.ThrowIfLessThan(ShutdownTimeout, TimeSpan.Zero, nameof(ShutdownTimeout));

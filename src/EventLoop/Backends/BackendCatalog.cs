@@ -1,6 +1,7 @@
 using Toolkit.Backends.Epoll;
 using Toolkit.Backends.Portable;
 using Toolkit.Backends.Uring;
+using Toolkit.Simulation;
 
 namespace Toolkit.Backends;
 
@@ -20,6 +21,7 @@ internal static class BackendCatalog
             LoopKind.Epoll => CreateEpoll(),
             LoopKind.Uring => CreateUring(options.Uring),
             LoopKind.Portable => new PortableBackend(),
+            LoopKind.Simulated => new SimulatedWorld(options.Simulation).AddHost("machine").CreateBackend(),
             _ => OperatingSystem.IsLinux() ? new EpollBackend() : new PortableBackend(),
         };
     }
@@ -43,8 +45,9 @@ internal static class BackendCatalog
             "EPOLL" => LoopKind.Epoll,
             "URING" => LoopKind.Uring,
             "PORTABLE" => LoopKind.Portable,
+            "SIMULATED" => LoopKind.Simulated,
             _ => throw new BackendUnavailableException(
-                name, $"{EventLoopOptions.BackendVariable} names no kind of loop. It may be auto, epoll, uring or portable."),
+                name, $"{EventLoopOptions.BackendVariable} names no kind of loop. It may be auto, epoll, uring, portable or simulated."),
         };
     }
 }

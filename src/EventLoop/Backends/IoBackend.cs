@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 
 namespace Toolkit.Backends;
@@ -176,6 +177,35 @@ public abstract class IoBackend : IDisposable
         Abandon(handle.HangUp);
         Close(handle, reset);
     }
+
+    /// <summary>
+    /// Called when a callback was queued for the loop from outside of its own callbacks, after it was queued, on the thread that
+    /// did so: for a backend that must know of other threads. Any thread.
+    /// </summary>
+    public virtual void OnPosted()
+    {
+    }
+
+    /// <summary>
+    /// The addresses of a host's name, where whoever made the loop sets no other way (<see cref="LoopHost.Lookup"/>): those that
+    /// the system's resolver gives. Called where it may block.
+    /// </summary>
+    /// <exception cref="SocketException">There is no such name.</exception>
+    public virtual IPAddress[] Resolve(string hostName) => Dns.GetHostAddresses(hostName);
+
+    /// <summary>
+    /// Runs work that may block, with the execution context of this call, and then <paramref name="completed"/>; on a thread of the
+    /// pool, unless the backend has an idea of its own of what takes time. Neither throws.
+    /// </summary>
+    public virtual void RunInThread(Action work, Action completed)
+        => ThreadPool.QueueUserWorkItem(
+            static both =>
+            {
+                both.work();
+                both.completed();
+            },
+            (work, completed),
+            preferLocal: false);
 
     /// <summary>Closes the backend itself. Handles that were not released are closed with it, and tell nothing.</summary>
     public void Dispose()

@@ -38,32 +38,34 @@ public sealed class LoopHost
     private readonly List<ILoopResident> _residents = [];
     private IFlushable[] _dirty = new IFlushable[64];
     private int _dirtyCount;
+    private Func<string, IPAddress[]> _lookup;
 
     internal LoopHost(EventLoop loop, IoBackend backend)
     {
         _loop = loop;
         Backend = backend;
+        _lookup = backend.Resolve;
     }
 
     /// <summary>The loop's backend.</summary>
     public IoBackend Backend { get; }
 
     /// <summary>
-    /// How a host's name becomes its addresses: the system's resolver, unless whoever makes the loop sets another, as a
-    /// backend with a network of its own needs. It is called on a thread of the pool, where it may block for as long as it
-    /// likes: nobody waits for it longer than they want to, and its result may be for nobody. It throws a
+    /// How a host's name becomes its addresses: as the backend says (<see cref="IoBackend.Resolve"/>), unless whoever makes the
+    /// loop sets another way. It is called where <see cref="EventLoop.RunInThreadAsync{T}(Func{T}, CancellationToken)"/> runs
+    /// its work, and may block for as long as it likes: nobody waits for it longer than they want to, and its result may be for nobody. It throws a
     /// <see cref="System.Net.Sockets.SocketException"/> when there is no such name.
     /// </summary>
     public Func<string, IPAddress[]> Lookup
     {
-        get;
+        get => _lookup;
         set
         {
             ArgumentNullException.ThrowIfNull(value);
             _loop.VerifyAccess();
-            field = value;
+            _lookup = value;
         }
-    } = Dns.GetHostAddresses;
+    }
 
     /// <summary>Whether the loop is disposed, or being disposed: nothing new begins.</summary>
     public bool IsClosing => _loop.IsClosing;
@@ -140,6 +142,8 @@ public sealed class LoopHost
     /// <param name="member">The name of the callback.</param>
     public CallbackScope EnterUserCode(ExecutionContext? context, object target, string member)
         => new(_loop, context, target, member);
+
+    internal bool HasWritesToFlush => _dirtyCount > 0;
 
     internal void FlushWrites()
     {

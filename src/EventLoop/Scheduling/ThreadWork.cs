@@ -16,6 +16,7 @@ internal sealed class ThreadWork<T> : IAwaitedPost
     private readonly CancellationTokenRegistration _registration;
     private Func<T>? _function;
     private T? _result;
+    private bool _hasExecuted;
     private Exception? _exception;
 
     public ThreadWork(EventLoop loop, Func<T> function, CancellationToken cancellationToken)
@@ -28,7 +29,7 @@ internal sealed class ThreadWork<T> : IAwaitedPost
 
     public Task<T> Task => _completion.Task;
 
-    public void Start() => ThreadPool.QueueUserWorkItem(static work => work.Execute(), this, preferLocal: false);
+    public void Start() => _loop.Host.Backend.RunInThread(Execute, PostResult);
 
     public void Discard() => _completion.TrySetException(new ObjectDisposedException(nameof(EventLoop)));
 
@@ -48,7 +49,15 @@ internal sealed class ThreadWork<T> : IAwaitedPost
             _exception = exception;
         }
 
-        Post(static work => ((ThreadWork<T>)work!).Complete());
+        _hasExecuted = true;
+    }
+
+    private void PostResult()
+    {
+        if (_hasExecuted)
+        {
+            Post(static work => ((ThreadWork<T>)work!).Complete());
+        }
     }
 
     private void Abandon()
