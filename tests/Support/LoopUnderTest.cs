@@ -14,5 +14,14 @@ public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Conf
     public static LoopUnderTest WholeBufferUring { get; } = new(
         LoopKind.Uring, options => options.Uring = new UringOptions { WholeBuffers = true });
 
+    /// <summary>Makes the network of a scenario, in which the loop that runs it is: that of the machine.</summary>
+    public Func<EventLoop, PeerNetwork> NewNetwork { get; init; } = static _ => new RealPeers();
+
+    /// <summary>
+    /// Whether the loop lives in a simulation: it has one thread, virtual time that stands still while anything runs, and
+    /// nothing of the machine's.
+    /// </summary>
+    public bool IsSimulated { get; init; }
+
     public static implicit operator LoopUnderTest(LoopKind kind) => new(kind);
 }
