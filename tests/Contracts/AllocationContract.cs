@@ -30,7 +30,7 @@ public abstract class AllocationContract(LoopUnderTest subject) : LoopContract(s
         var peers = new Socket[Connections];
         for (int i = 0; i < Connections; i++)
         {
-            peers[i] = NewSocket();
+            peers[i] = ((RealPeers)Network).NewSocket();
         }
 
         long allocated = await loop.RunInThreadAsync(() =>

@@ -16,9 +16,8 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
         byte[] data = Pattern(size < 8 ? 5_000 : 1_000_000);
         int largest = 0;
         var protocol = new BufferedTestProtocol(size) { OnUpdated = (_, count) => largest = Math.Max(largest, count) };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        await loop.RunInThreadAsync(() => peer.Send(data));
-        peer.Shutdown(SocketShutdown.Send);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        await SendAndEndAsync(peer, data);
         Assert.Null(await protocol.Lost.Task);
 
         AssertSame(data, protocol.Received);
@@ -38,9 +37,8 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
             OnGetBuffer = _ => buffer = new byte[1 + (asked++ * 37 % 4000)],
             OnUpdated = (_, count) => received.Write(buffer, 0, count),
         };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        await loop.RunInThreadAsync(() => peer.Send(data));
-        peer.Shutdown(SocketShutdown.Send);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        await SendAndEndAsync(peer, data);
         await protocol.Lost.Task;
 
         AssertSame(data, received.ToArray());
@@ -50,8 +48,8 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
     public void GetBuffer_Empty_IsAProtocolError() => Run(async loop =>
     {
         var protocol = new BufferedTestProtocol { OnGetBuffer = _ => Memory<byte>.Empty };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        await SendAsync(peer, "x"u8.ToArray());
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        await peer.SendAsync("x"u8.ToArray());
         Exception? reason = await protocol.Lost.Task;
 
         Assert.IsType<InvalidOperationException>(reason);
@@ -86,9 +84,8 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
                 Pause(p.Transport);
             }
         };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        await loop.RunInThreadAsync(() => peer.Send(data));
-        peer.Shutdown(SocketShutdown.Send);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        await SendAndEndAsync(peer, data);
         Assert.Null(await protocol.Lost.Task);
 
         AssertSame(data, protocol.Received);
@@ -134,8 +131,8 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
                 return p.Buffer;
             },
         };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        await SendAsync(peer, new byte[100_000]);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        await peer.SendAsync(new byte[100_000]);
         await protocol.Lost.Task;
         Assert.Equal(["ConnectionMade", "ConnectionLost"], protocol.Callbacks);
         if (how == "throw")
@@ -162,22 +159,24 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
         var last = new TaskCompletionSource();
         var first = new TestProtocol();
         Equip(first);
-        Socket peer = await ConnectPeerAsync(loop, first);
+        Peer peer = await ConnectPeerAsync(loop, first);
         Transport transport = first.Transport;
-        Task sending = loop.RunInThreadAsync(() =>
+        Task sending = Network.RunBesideAsync(async () =>
         {
             for (int offset = 0; offset < data.Length; offset += 1_000)
             {
-                peer.Send(data.AsSpan(offset, 1_000));
-                if (where == "outside" && offset % 100_000 == 0)
+                await peer.SendAsync(data.AsMemory(offset, 1_000));
+
+                // A loop that takes all of it in one turn has no occasion to switch.
+                int seen = Volatile.Read(ref switches);
+                while (where == "outside" && offset % 100_000 == 0 && Volatile.Read(ref switches) == seen
+                    && !last.Task.IsCompleted)
                 {
-                    // A loop that takes all of it in one turn has no occasion to switch.
-                    int seen = Volatile.Read(ref switches);
-                    Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref switches) > seen, TimeSpan.FromSeconds(30)));
+                    await Task.Yield();
                 }
             }
 
-            peer.Shutdown(SocketShutdown.Send);
+            peer.ShutdownSend();
         });
         while (where == "outside" && !last.Task.IsCompleted)
         {
@@ -268,11 +267,11 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
                 second.DataReceived(data[5..]); // handed on by hand, as the one who got them must
             },
         };
-        Socket peer = await ConnectPeerAsync(loop, first);
-        await SendAsync(peer, "UPGRDrest"u8.ToArray());
+        Peer peer = await ConnectPeerAsync(loop, first);
+        await peer.SendAsync("UPGRDrest"u8.ToArray());
         await second.FirstData.Task;
-        await SendAsync(peer, " and more"u8.ToArray());
-        peer.Shutdown(SocketShutdown.Send);
+        await peer.SendAsync(" and more"u8.ToArray());
+        peer.ShutdownSend();
         await second.Lost.Task;
 
         Assert.Equal("rest and more", second.ReceivedText);

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using System.Text;
 
 namespace Toolkit.Tests.Contracts;
@@ -10,11 +9,11 @@ public abstract class EchoContract(LoopUnderTest subject) : LoopContract(subject
     public void Echo_OneMessage_ComesBack() => Run(async loop =>
     {
         var protocol = new TestProtocol { OnData = (p, data) => p.Transport.Write(data) };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
 
-        await SendAsync(peer, "hello\n"u8.ToArray());
-        byte[] answer = await ReadAsync(peer, 6);
-        peer.Shutdown(SocketShutdown.Send);
+        await peer.SendAsync("hello\n"u8.ToArray());
+        byte[] answer = await peer.ReadAsync(6);
+        peer.ShutdownSend();
         Exception? reason = await protocol.Lost.Task;
 
         Assert.Equal("hello\n", Encoding.UTF8.GetString(answer));

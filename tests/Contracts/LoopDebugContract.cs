@@ -21,6 +21,7 @@ public abstract class LoopDebugContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void SlowCallback_IsLoggedWithItsNameAndWhereItWasScheduled()
     {
+        RequireRealMachine(TimeStandsStill);
         using var log = new MemoryLoggerFactory();
         Run(
             async loop =>
@@ -39,6 +40,7 @@ public abstract class LoopDebugContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void SlowCallback_OfATimerOrAnotherThread_IsLogged()
     {
+        RequireRealMachine(TimeStandsStill);
         using var log = new MemoryLoggerFactory();
         Run(
             async loop =>
@@ -80,6 +82,7 @@ public abstract class LoopDebugContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void SlowCallback_ThatThrows_IsReportedAndLogged()
     {
+        RequireRealMachine(TimeStandsStill);
         using var log = new MemoryLoggerFactory();
         Run(
             async loop =>
@@ -97,6 +100,7 @@ public abstract class LoopDebugContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void SlowCallback_InAProtocol_IsLoggedByItsName()
     {
+        RequireRealMachine(TimeStandsStill);
         using var log = new MemoryLoggerFactory();
         Run(
             async loop =>
@@ -167,6 +171,7 @@ public abstract class LoopDebugContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void LookAtATask_OrWaitElsewhere_IsNotLogged()
     {
+        RequireRealMachine(NoOtherThread);
         using var log = new MemoryLoggerFactory();
         Run(
             async loop =>
@@ -257,6 +262,7 @@ public abstract class LoopDebugContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void Spinning_TimersPostsAndIo_Work()
     {
+        RequireRealMachine(NoOtherThread);
         Run(
             async loop =>
             {
@@ -274,8 +280,8 @@ public abstract class LoopDebugContract(LoopUnderTest subject) : LoopContract(su
 
                 var protocol = new TestProtocol { OnData = (p, data) => p.Transport.Write(data) };
                 var peer = await ConnectPeerAsync(loop, protocol);
-                await SendAsync(peer, "spin"u8.ToArray());
-                Assert.Equal("spin"u8.ToArray(), await ReadAsync(peer, 4));
+                await peer.SendAsync("spin"u8.ToArray());
+                Assert.Equal("spin"u8.ToArray(), await peer.ReadAsync(4));
             },
             new EventLoopOptions { SpinDuration = TimeSpan.FromMicroseconds(200) });
     }
@@ -283,6 +289,7 @@ public abstract class LoopDebugContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void Spinning_ForLongerThanALifetime_CanBeStopped()
     {
+        RequireRealMachine(NoOtherThread);
         // Whoever posts to a loop that spins does not wake it: it must look.
         RequireKind(Kind);
         using EventLoopThread thread = EventLoop.StartThread("loop", OptionsOf(new EventLoopOptions

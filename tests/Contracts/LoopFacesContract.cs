@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.IO.Pipelines;
-using System.Net;
 using System.Net.Sockets;
 using Toolkit.Backends;
 
@@ -14,6 +13,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void Await_OfWhatever_ComesBackToTheLoop() => Run(async loop =>
     {
+        RequireRealMachine(NoOtherThread);
         int thread = Environment.CurrentManagedThreadId;
         RequireOnLoop("at the start");
         await Task.Delay(s_moment, loop.TimeProvider);
@@ -65,6 +65,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void Post_FromAnotherThread_RunsInOrderOnTheLoop() => Run(async loop =>
     {
+        RequireRealMachine(NoOtherThread);
         int thread = Environment.CurrentManagedThreadId;
         var ran = new List<(int Number, int Thread)>();
         TestThread.Run(() =>
@@ -83,6 +84,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void Send_FromAnotherThread_WaitsForTheLoopAndThrowsWhatWasThrown() => Run(async loop =>
     {
+        RequireRealMachine(NoOtherThread);
         int loopThread = Environment.CurrentManagedThreadId;
         bool done = false;
         TestThread sender = TestThread.Start(() =>
@@ -113,6 +115,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void TaskScheduler_Tasks_RunOnTheLoopInOrder() => Run(async loop =>
     {
+        RequireRealMachine(NoOtherThread);
         int thread = Environment.CurrentManagedThreadId;
         var ran = new List<int>();
         var tasks = new List<Task>();
@@ -151,6 +154,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void TaskScheduler_RunSynchronously_RunsInlineOnTheLoopOnly() => Run(async loop =>
     {
+        RequireRealMachine(NoOtherThread);
         int ran = 0;
         var inline = new Task(() => ran++);
         inline.RunSynchronously(loop.TaskScheduler);
@@ -173,6 +177,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void PipeScheduler_Pipe_ResumesOnTheLoop() => Run(async loop =>
     {
+        RequireRealMachine(NoOtherThread);
         int thread = Environment.CurrentManagedThreadId;
         var pipe = new Pipe(new PipeOptions(
             readerScheduler: loop.PipeScheduler, writerScheduler: loop.PipeScheduler,
@@ -214,6 +219,13 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
 
         Assert.InRange(timestamp, before.Ticks, after.Ticks);
         Assert.Equal(TimeSpan.TicksPerSecond, loop.TimeProvider.TimestampFrequency);
+        return Task.CompletedTask;
+    });
+
+    [Fact]
+    public void TimeProvider_WallClock_IsTheMachines() => Run(loop =>
+    {
+        RequireRealMachine("A simulation has a wall clock of its own.");
         DateTimeOffset now = DateTimeOffset.UtcNow;
         Assert.InRange(loop.TimeProvider.GetUtcNow(), now.AddMinutes(-1), now.AddMinutes(1));
         return Task.CompletedTask;
@@ -260,6 +272,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void TimeProvider_TimerAfterAStall_DoesNotMakeUpForMissedTicks() => Run(async loop =>
     {
+        RequireRealMachine(TimeStandsStill);
         var ticks = new List<TimeSpan>();
         var done = new TaskCompletionSource();
         TimeSpan start = loop.Time;
@@ -326,6 +339,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void TimeProvider_DisposedTimer_NeitherFiresNorChanges() => Run(async loop =>
     {
+        RequireRealMachine(NoOtherThread);
         int ticks = 0;
         ITimer onLoop = loop.TimeProvider.CreateTimer(_ => ticks++, null, TimeSpan.Zero, s_moment);
         ITimer elsewhere = loop.TimeProvider.CreateTimer(_ => ticks++, null, TimeSpan.Zero, s_moment);
@@ -360,6 +374,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void TimeProvider_TimersOfOtherThreads_FireOnTheLoopOrNot() => Run(async loop =>
     {
+        RequireRealMachine(NoOtherThread);
         const int Count = 2000;
         int thread = Environment.CurrentManagedThreadId;
         int[] fired = new int[Count];
@@ -465,12 +480,12 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void SynchronizationContext_InThePoll_IsCleared() => Run(async loop =>
     {
-        using Socket listener = NewListener();
+        using PeerListener listener = Network.Listen();
         IoBackend backend = loop.Host.Backend;
         IoHandle? handle = backend.Open(new HandleSpec { AddressFamily = AddressFamily.InterNetwork }, out SocketError error);
         Assert.Equal(SocketError.Success, error);
         var connector = new Connector();
-        backend.Submit(new ConnectOperation(handle!, (IPEndPoint)listener.LocalEndPoint!, connector));
+        backend.Submit(new ConnectOperation(handle!, listener.LocalEndPoint, connector));
         (SocketError Error, SynchronizationContext? Context) seen = await connector.Ended.Task;
         backend.Release(handle!, reset: false);
 
@@ -482,6 +497,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void AsyncLocal_ByRegistration_FlowsIntoCallbacks() => Run(async loop =>
     {
+        RequireRealMachine(NoOtherThread);
         var ambient = new AsyncLocal<int>();
         var seen = new Dictionary<string, int>(StringComparer.Ordinal);
         ambient.Value = 1;
@@ -561,6 +577,7 @@ public abstract class LoopFacesContract(LoopUnderTest subject) : LoopContract(su
     [Fact]
     public void AsyncLocal_UnsafeVariants_DoNotFlow() => Run(async loop =>
     {
+        RequireRealMachine(NoOtherThread);
         var ambient = new AsyncLocal<int> { Value = 1 };
         var seen = new List<int>();
         loop.UnsafeCallSoon(_ => seen.Add(ambient.Value), null);

@@ -90,6 +90,7 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
     [Fact]
     public void Stop_FromAnotherThread_EndsASleepingRun()
     {
+        RequireRealMachine(NoOtherThread);
         using EventLoop loop = NewLoop();
         using var running = new ManualResetEventSlim();
         loop.CallSoon(running.Set);
@@ -277,6 +278,7 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
     [Fact]
     public void Current_InTheLoop_IsTheLoopOnItsThreadOnly()
     {
+        RequireRealMachine(NoOtherThread);
         SynchronizationContext? outer = SynchronizationContext.Current;
         using EventLoop loop = NewLoop();
         Assert.False(loop.IsCurrent);
@@ -342,7 +344,7 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
     public void Dispose_UseAfterwards_SaysThatItIsDisposed()
     {
         EventLoop loop = NewLoop();
-        loop.RunUntilComplete(() => Task.CompletedTask);
+        loop.RunUntilComplete(() => Task.Delay(s_moment, loop.TimeProvider));
         TimerHandle timer = loop.CallLater(s_moment, () => { });
         CallbackHandle callback = loop.CallSoon(() => { });
         loop.Dispose();
@@ -428,6 +430,7 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
     [Fact]
     public void StartThread_Loop_RunsOnAThreadOfThatName()
     {
+        RequireRealMachine(NoOtherThread);
         RequireKind(Kind);
         using EventLoopThread thread = EventLoop.StartThread("the loop's thread", OptionsOf());
         Assert.True(thread.Loop.IsRunning);
@@ -444,6 +447,7 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
     [Fact]
     public void StartThread_CreatorsAmbientState_DoesNotFlow()
     {
+        RequireRealMachine(NoOtherThread);
         RequireKind(Kind);
         var ambient = new AsyncLocal<string?> { Value = "creator's" };
         using EventLoopThread thread = EventLoop.StartThread("loop", OptionsOf());
@@ -457,6 +461,7 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
     [Fact]
     public void StartThread_Stop_EndsAndDisposesTheLoop()
     {
+        RequireRealMachine(NoOtherThread);
         RequireKind(Kind);
         EventLoopThread thread = EventLoop.StartThread("loop", OptionsOf());
         thread.Stop();
@@ -472,6 +477,7 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
     [Fact]
     public async Task StartThread_DisposeAsync_WaitsForTheEnd()
     {
+        RequireRealMachine(NoOtherThread);
         RequireKind(Kind);
         EventLoopThread thread = EventLoop.StartThread("loop", OptionsOf());
         await thread.DisposeAsync();
@@ -484,6 +490,7 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
     [InlineData(true)]
     public void StartThread_DisposedOnItsOwnThread_DoesNotWaitForItself(bool asynchronously)
     {
+        RequireRealMachine(NoOtherThread);
         RequireKind(Kind);
         EventLoopThread thread = EventLoop.StartThread("loop", OptionsOf());
         var disposed = new TaskCompletionSource();
@@ -507,6 +514,7 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
     [Fact]
     public void StartThread_ACallbackThrows_TheLoopLives()
     {
+        RequireRealMachine(NoOtherThread);
         RequireKind(Kind);
         using var log = new MemoryLoggerFactory();
         using EventLoopThread thread = EventLoop.StartThread("loop", OptionsOf(new EventLoopOptions { LoggerFactory = log }));

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 
 namespace Toolkit.Tests.Contracts;
@@ -74,8 +73,9 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
     [Fact]
     public void CallSoon_ReschedulingItselfForEver_StarvesNeitherTimersNorIo() => Run(async loop =>
     {
+        RequireRealMachine(TimeStandsStill);
         var protocol = new TestProtocol { OnData = (p, data) => p.Transport.Write(data) };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
         bool stop = false;
         void Again()
         {
@@ -87,8 +87,8 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
 
         Again();
         await Task.Delay(s_moment, loop.TimeProvider);
-        await SendAsync(peer, "still there?"u8.ToArray());
-        byte[] answer = await ReadAsync(peer, 12);
+        await peer.SendAsync("still there?"u8.ToArray());
+        byte[] answer = await peer.ReadAsync(12);
         stop = true;
 
         Assert.Equal("still there?"u8.ToArray(), answer);
@@ -97,6 +97,7 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
     [Fact]
     public void CallSoonThreadSafe_PostingWithoutPause_StarvesNoTimer() => Run(async loop =>
     {
+        RequireRealMachine(NoOtherThread);
         bool stop = false;
         int waiting = 0;
         TestThread poster = TestThread.Start(() =>
@@ -209,6 +210,7 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
     [Fact]
     public void Handles_HeldByTheLoopOnly_SurviveACollection() => Run(async loop =>
     {
+        RequireRealMachine(NoOtherThread);
         var ran = new List<string>();
         Schedule(loop, ran);
         GC.Collect();
@@ -358,6 +360,7 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
     [Fact]
     public void CallLater_Far_DoesNotKeepTheThreadBusy() => Run(async loop =>
     {
+        RequireRealMachine("Processor time is the machine's.");
         loop.CallLater(TimeSpan.MaxValue, () => { });
         loop.CallLater(TimeSpan.FromDays(100), () => { });
 
@@ -411,6 +414,7 @@ public abstract class LoopSchedulingContract(LoopUnderTest subject) : LoopContra
     [Fact]
     public void Time_WithinACallback_GoesOn() => Run(loop =>
     {
+        RequireRealMachine(TimeStandsStill);
         TimeSpan start = loop.Time;
         var patience = Stopwatch.StartNew();
         while (loop.Time - start < s_moment)

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 
@@ -15,7 +14,7 @@ public abstract partial class NetworkFaultContract(LoopUnderTest subject) : Stre
     {
         var protocol = new TestProtocol();
         TimeSpan timeout = TimeSpan.FromMilliseconds(300);
-        Socket peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { UserTimeout = timeout });
+        Peer peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { UserTimeout = timeout });
         SetRules("drop");
 
         protocol.Transport.Write("anybody?"u8);
@@ -30,7 +29,7 @@ public abstract partial class NetworkFaultContract(LoopUnderTest subject) : Stre
     public void Unreachable_ForAMoment_LosesNothing() => RunInOwnNetwork(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectPeerAsync(loop, protocol);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
         string[] errors =
         [
             "net-unreachable", "host-unreachable", "prot-unreachable", "port-unreachable",
@@ -41,7 +40,7 @@ public abstract partial class NetworkFaultContract(LoopUnderTest subject) : Stre
             long received = protocol.ReceivedLength;
             SetRules($"reject with icmp type {error}");
             protocol.Transport.Write("ping"u8);
-            await SendAsync(peer, "pong"u8.ToArray());
+            await peer.SendAsync("pong"u8.ToArray());
             await Task.Delay(TimeSpan.FromMilliseconds(50), loop.TimeProvider);
 
             // Both ends were told, and a connection outlives it.
@@ -49,7 +48,7 @@ public abstract partial class NetworkFaultContract(LoopUnderTest subject) : Stre
             Assert.Equal(0, peer.Available);
             Assert.False(protocol.Transport.IsClosing, $"{error} ended the connection.");
             SetRules("accept");
-            Assert.Equal("ping"u8.ToArray(), await ReadAsync(peer, 4));
+            Assert.Equal("ping"u8.ToArray(), await peer.ReadAsync(4));
             await UntilAsync(loop, () => protocol.ReceivedLength >= received + 4);
         }
 
@@ -62,7 +61,7 @@ public abstract partial class NetworkFaultContract(LoopUnderTest subject) : Stre
     {
         var protocol = new TestProtocol();
         TimeSpan timeout = TimeSpan.FromMilliseconds(300);
-        Socket peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { UserTimeout = timeout });
+        Peer peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { UserTimeout = timeout });
         SetRules("reject with icmp type host-unreachable");
 
         protocol.Transport.Write("anybody?"u8);
@@ -80,8 +79,8 @@ public abstract partial class NetworkFaultContract(LoopUnderTest subject) : Stre
     public void Reset_ByTheNetwork_IsTold() => RunInOwnNetwork(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        SetRules($"tcp dport {((IPEndPoint)peer.LocalEndPoint!).Port} reject with tcp reset");
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        SetRules($"tcp dport {peer.LocalEndPoint.Port} reject with tcp reset");
 
         protocol.Transport.Write("anybody?"u8);
         await protocol.Lost.Task;
@@ -101,8 +100,8 @@ public abstract partial class NetworkFaultContract(LoopUnderTest subject) : Stre
         int offset = 0;
         long mostUnsent = 0;
         var protocol = new TestProtocol { OnResume = WriteOn };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        Task<byte[]> reading = ReadToEndAsync(peer);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        Task<byte[]> reading = peer.ReadToEndAsync();
 
         WriteOn(protocol);
         await protocol.Paused.Task;

@@ -117,7 +117,7 @@ public abstract class ReentrancyMatrixContract(LoopUnderTest subject) : StreamCo
                         Perform(call, protocol);
                     }
 
-                    await NextIterationAsync(loop);
+                    await NextTurnAsync(loop);
                 }
 
                 await life;
@@ -135,10 +135,10 @@ public abstract class ReentrancyMatrixContract(LoopUnderTest subject) : StreamCo
     private async Task LiveAsync(EventLoop loop, Actor actor)
     {
         var options = TcpOptions.Default with { LingerTime = TimeSpan.FromSeconds(10) };
-        Socket peer = await ConnectNarrowPeerAsync(loop, actor.First, options);
+        Peer peer = await ConnectNarrowPeerAsync(loop, actor.First, options);
         try
         {
-            await SendAsync(peer, new byte[3_000]);
+            await peer.SendAsync(new byte[3_000]);
             await UntilToldAsync("DataReceived");
             if (actor.IsOpen && !actor.HasEnded)
             {
@@ -147,7 +147,7 @@ public abstract class ReentrancyMatrixContract(LoopUnderTest subject) : StreamCo
 
             Task<long> reading = DrainAsync(peer);
             await UntilToldAsync("ResumeWriting", () => actor.Current.Transport.UnsentBytes == 0);
-            peer.Shutdown(SocketShutdown.Send);
+            peer.ShutdownSend();
             await UntilToldAsync("EofReceived");
             if (actor.IsOpen)
             {

@@ -14,14 +14,14 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void Receive_DataThenEnd_TellsBothAndEndsOnce() => Run(async loop =>
     {
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
         var owner = new Owner(loop);
         ReceiveOperation receive = owner.Receive(handle);
         Assert.Empty(owner.Told);
         Assert.True(receive.IsArmed);
 
-        await SendAsync(peer, s_hello);
-        peer.Shutdown(SocketShutdown.Send);
+        await peer.SendAsync(s_hello);
+        peer.ShutdownSend();
         await UntilAsync(loop, () => !receive.IsArmed);
         await SettleAsync(loop);
 
@@ -32,12 +32,12 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void Receive_OwnBuffer_IsAskedForJustBeforeItIsFilled() => Run(async loop =>
     {
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
         var owner = new Owner(loop) { OwnBuffer = new byte[3] };
         ReceiveOperation receive = owner.Receive(handle);
 
-        await SendAsync(peer, s_hello);
-        peer.Shutdown(SocketShutdown.Send);
+        await peer.SendAsync(s_hello);
+        peer.ShutdownSend();
         await UntilAsync(loop, () => !receive.IsArmed);
 
         Assert.Equal(["filled hel", "filled lo", "receive Success"], owner.Told);
@@ -46,12 +46,12 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void Receive_Cancelled_EndsOnceAndKeepsTheData() => Run(async loop =>
     {
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
         var owner = new Owner(loop);
         ReceiveOperation receive = owner.Receive(handle);
         await SettleAsync(loop);
-        await SendAsync(peer, s_hello);
-        peer.Shutdown(SocketShutdown.Send);
+        await peer.SendAsync(s_hello);
+        peer.ShutdownSend();
 
         owner.Quietly(backend => backend.Cancel(receive));
         owner.Quietly(backend => backend.Cancel(receive));
@@ -72,19 +72,20 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
         const int Rounds = 10_000;
         byte[] data = new byte[Rounds * 4];
         new Random(11).NextBytes(data);
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
         using var received = new MemoryStream();
         var ends = new List<SocketError>();
         var receiver = new CountingReceiver(received, ends);
         var receive = new ReceiveOperation(handle, receiver);
-        Task sending = loop.RunInThreadAsync(() =>
+        Task sending = Network.RunBesideAsync(async () =>
         {
             for (int offset = 0; offset < data.Length; offset += 4)
             {
-                peer.Send(data.AsSpan(offset, 4));
+                await peer.SendAsync(data.AsMemory(offset, 4));
+                await Task.Yield(); // where there is one thread only, the loop has these moments
             }
 
-            peer.Shutdown(SocketShutdown.Send);
+            peer.ShutdownSend();
         });
 
         for (int round = 0; round < Rounds; round++)
@@ -118,7 +119,7 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void Receive_OwnerPauses_KeepsBytesFirstAndTheEndBehindThem() => Run(async loop =>
     {
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
         byte[] sent = Pattern(300_000);
         var received = new List<byte>();
         var owner = new Owner(loop) { StaysArmed = false };
@@ -149,11 +150,11 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void Receive_PeerResets_EndsWithTheError() => Run(async loop =>
     {
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
         var owner = new Owner(loop);
         ReceiveOperation receive = owner.Receive(handle);
 
-        Reset(peer);
+        peer.Reset();
         await UntilAsync(loop, () => !receive.IsArmed);
 
         Assert.Equal(["receive ConnectionReset"], owner.Told);
@@ -239,12 +240,12 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void Release_WithinTheCallback_IsTheEndOfTheArming() => Run(async loop =>
     {
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
         var owner = new Owner(loop);
         owner.OnData = _ => loop.Host.Backend.Release(handle, reset: false);
         ReceiveOperation receive = owner.Receive(handle);
 
-        await SendAsync(peer, s_hello);
+        await peer.SendAsync(s_hello);
         await UntilAsync(loop, () => !receive.IsArmed);
         await SettleAsync(loop);
 
@@ -256,7 +257,7 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [InlineData(false)]
     public void Release_PeerSeesAResetOrAnEnd(bool reset) => Run(async loop =>
     {
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
 
         loop.Host.Backend.Release(handle, reset);
 
@@ -266,7 +267,7 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
         }
         else
         {
-            Assert.Empty(await ReadToEndAsync(peer));
+            Assert.Empty(await peer.ReadToEndAsync());
         }
     });
 
@@ -276,8 +277,8 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
         // Both have data before anybody polls; whoever comes first releases the other.
         for (int round = 0; round < 20; round++)
         {
-            (IoHandle first, Socket firstPeer) = await OpenPairAsync(loop);
-            (IoHandle second, Socket secondPeer) = await OpenPairAsync(loop);
+            (IoHandle first, Peer firstPeer) = await OpenPairAsync(loop);
+            (IoHandle second, Peer secondPeer) = await OpenPairAsync(loop);
             var firstOwner = new Owner(loop);
             var secondOwner = new Owner(loop);
             firstOwner.OnData = _ => loop.Host.Backend.Release(second, reset: false);
@@ -285,8 +286,8 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
             ReceiveOperation firstReceive = firstOwner.Receive(first);
             ReceiveOperation secondReceive = secondOwner.Receive(second);
             await SettleAsync(loop);
-            firstPeer.Send(s_hello); // blocks, so that no poll comes in between
-            secondPeer.Send(s_hello);
+            firstPeer.SendNow(s_hello); // no poll comes in between
+            secondPeer.SendNow(s_hello);
 
             await UntilAsync(loop, () => !firstReceive.IsArmed || !secondReceive.IsArmed);
             await SettleAsync(loop);
@@ -302,12 +303,12 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void Release_DescriptorGivenToAnother_TheStrangerIsToldNothing() => Run(async loop =>
     {
-        IPEndPoint silent = await SilentEndPointAsync();
+        IPEndPoint silent = await Network.SilentEndPointAsync();
         IoBackend backend = loop.Host.Backend;
         for (int round = 0; round < 20; round++)
         {
-            (IoHandle first, Socket firstPeer) = await OpenPairAsync(loop);
-            (IoHandle second, Socket secondPeer) = await OpenPairAsync(loop);
+            (IoHandle first, Peer firstPeer) = await OpenPairAsync(loop);
+            (IoHandle second, Peer secondPeer) = await OpenPairAsync(loop);
             var stranger = new Owner(loop);
             IoHandle? newcomer = null;
             ConnectOperation? connect = null;
@@ -316,8 +317,8 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
             await SettleAsync(loop);
 
             // Both are reset before anybody polls; whoever is told first has the other replaced.
-            Reset(firstPeer);
-            Reset(secondPeer);
+            firstPeer.Reset();
+            secondPeer.Reset();
             await UntilAsync(loop, () => newcomer is not null);
             await SettleAsync(loop);
 
@@ -379,7 +380,7 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
         var owner = new Owner(loop);
         AcceptOperation accept = owner.Accept(listener);
         await SettleAsync(loop);
-        NewSocket().Connect(listener.LocalEndPoint!); // blocks, so that no poll comes in between
+        Network.ConnectNow((IPEndPoint)listener.LocalEndPoint!); // no poll comes in between
         owner.Quietly(backend => backend.Cancel(accept));
         await UntilAsync(loop, () => !accept.IsArmed);
         await SettleAsync(loop);
@@ -394,7 +395,7 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     {
         IoHandle listener = loop.Host.Backend.Open(Listening(), out _)!;
         EndPoint endPoint = listener.LocalEndPoint!;
-        Socket[] peers = [await ConnectAsync(endPoint), await ConnectAsync(endPoint), await ConnectAsync(endPoint)];
+        Peer[] peers = [await ConnectAsync(endPoint), await ConnectAsync(endPoint), await ConnectAsync(endPoint)];
         var owner = new Owner(loop);
         owner.OnAcceptedHandle = _ =>
         {
@@ -414,7 +415,7 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void Connect_Listener_EndsOnceWithAddresses() => Run(async loop =>
     {
-        EndPoint target = NewListener().LocalEndPoint!;
+        IPEndPoint target = Network.Listen().LocalEndPoint;
         var owner = new Owner(loop);
         IoHandle handle = Connecting(loop);
 
@@ -432,7 +433,7 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     public void Connect_Refused_EndsOnceFromPoll() => Run(async loop =>
     {
         var owner = new Owner(loop);
-        ConnectOperation connect = owner.Connect(Connecting(loop), DeadEndPoint());
+        ConnectOperation connect = owner.Connect(Connecting(loop), Network.DeadEndPoint());
 
         await UntilAsync(loop, () => !connect.IsArmed);
         await SettleAsync(loop);
@@ -447,7 +448,7 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     public void Connect_Cancelled_EndsOnce(int iterations) => Run(async loop =>
     {
         var owner = new Owner(loop);
-        ConnectOperation connect = owner.Connect(Connecting(loop), NewListener().LocalEndPoint!);
+        ConnectOperation connect = owner.Connect(Connecting(loop), Network.Listen().LocalEndPoint);
         for (int i = 0; i < iterations; i++)
         {
             await NextIterationAsync(loop);
@@ -463,7 +464,7 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void TrySend_RoomInTheKernel_SendsOrWouldBlock() => Run(async loop =>
     {
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
 
         int sent = loop.Host.Backend.TrySend(handle, s_hello, out SocketError error);
         Assert.True((sent, error) is (5, SocketError.Success) or (0, SocketError.WouldBlock), $"{sent} {error}");
@@ -472,19 +473,19 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
         Assert.True((vectored, error) is (10, SocketError.Success) or (0, SocketError.WouldBlock), $"{vectored} {error}");
 
         Assert.Equal(SocketError.Success, loop.Host.Backend.ShutdownSend(handle));
-        Assert.Equal(sent + vectored, (await ReadToEndAsync(peer)).Length);
+        Assert.Equal(sent + vectored, (await peer.ReadToEndAsync()).Length);
     });
 
     [Fact]
     public void Send_KernelIsFull_GoesOnWhenThePeerReads() => Run(async loop =>
     {
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
         var owner = new Owner(loop);
         SendOperation send = owner.FillAndSend(handle);
         Assert.Throws<InvalidOperationException>(() => loop.Host.Backend.Submit(send));
 
         // What has left before, and this one, and no more.
-        Task<byte[]> reading = ReadToEndAsync(peer);
+        Task<byte[]> reading = peer.ReadToEndAsync();
         await UntilAsync(loop, () => !send.IsArmed);
         loop.Host.Backend.ShutdownSend(handle);
 
@@ -497,10 +498,10 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void TrySend_PeerIsGone_TheReadSideEndsAsWell() => Run(async loop =>
     {
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
         var owner = new Owner(loop);
         ReceiveOperation receive = owner.Receive(handle);
-        Reset(peer);
+        peer.Reset();
 
         SocketError error = SocketError.Success;
         for (int i = 0; i < 10 && error is SocketError.Success; i++)
@@ -517,11 +518,11 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void HangUp_PeerResets_IsTold() => Run(async loop =>
     {
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
         var owner = new Owner(loop);
         HangUpOperation watch = owner.Watch(handle);
 
-        Reset(peer);
+        peer.Reset();
         await UntilAsync(loop, () => !watch.IsArmed);
         await SettleAsync(loop);
 
@@ -531,16 +532,16 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void HangUp_PeerEndsAndThenResets_IsToldOfTheResetAlone() => Run(async loop =>
     {
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
         var owner = new Owner(loop);
         ReceiveOperation receive = owner.Receive(handle);
-        peer.Shutdown(SocketShutdown.Send);
+        peer.ShutdownSend();
         await UntilAsync(loop, () => !receive.IsArmed);
         HangUpOperation watch = owner.Watch(handle);
         await SettleAsync(loop);
         Assert.True(watch.IsArmed);
 
-        Reset(peer);
+        peer.Reset();
         await UntilAsync(loop, () => !watch.IsArmed);
 
         Assert.Equal(2, owner.Told.Count);
@@ -551,12 +552,12 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void HangUp_PeerSendsAndEnds_IsNotTold() => Run(async loop =>
     {
-        (IoHandle handle, Socket peer) = await OpenPairAsync(loop);
+        (IoHandle handle, Peer peer) = await OpenPairAsync(loop);
         var owner = new Owner(loop);
         HangUpOperation watch = owner.Watch(handle);
 
-        await SendAsync(peer, s_hello);
-        peer.Shutdown(SocketShutdown.Send);
+        await peer.SendAsync(s_hello);
+        peer.ShutdownSend();
         await SettleAsync(loop);
         ReceiveOperation receive = owner.Receive(handle);
         await UntilAsync(loop, () => !receive.IsArmed);
@@ -573,7 +574,7 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     public void Open_WhatCannotBe_IsAValue() => Run(async loop =>
     {
         IoBackend backend = loop.Host.Backend;
-        var taken = (IPEndPoint)NewListener().LocalEndPoint!;
+        IPEndPoint taken = Network.Listen().LocalEndPoint;
         var foreign = new IPEndPoint(IPAddress.Parse("192.0.2.1"), 0);
 
         RequireError(SocketError.AddressAlreadyInUse, Listening(taken));
@@ -620,6 +621,7 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     [Fact]
     public void Wake_FromManyThreads_EndsOneWaitAndIsThenForgotten()
     {
+        RequireRealMachine(NoOtherThread);
         RequireKind(Kind);
         using var loop = new EventLoop(OptionsOf());
         IoBackend backend = loop.Host.Backend;
@@ -656,18 +658,18 @@ public abstract class SeamContract(LoopUnderTest subject) : ServerSuite(subject)
     private static IoHandle Connecting(EventLoop loop)
         => loop.Host.Backend.Open(new HandleSpec { AddressFamily = AddressFamily.InterNetwork }, out _)!;
 
-    private static async Task SendAllAndEndAsync(Socket peer, byte[] data)
+    private static async Task SendAllAndEndAsync(Peer peer, byte[] data)
     {
-        await SendAsync(peer, data);
-        peer.Shutdown(SocketShutdown.Send);
+        await peer.SendAsync(data);
+        peer.ShutdownSend();
     }
 
-    private async Task<(IoHandle Handle, Socket Peer)> OpenPairAsync(EventLoop loop)
+    private async Task<(IoHandle Handle, Peer Peer)> OpenPairAsync(EventLoop loop)
     {
         IoHandle listener = loop.Host.Backend.Open(Listening(), out _)!;
         var owner = new Owner(loop) { OnAcceptedHandle = _ => false };
         owner.Accept(listener);
-        Socket peer = await ConnectAsync(listener.LocalEndPoint!);
+        Peer peer = await ConnectAsync(listener.LocalEndPoint!);
         await UntilAsync(loop, () => owner.Accepted.Count >= 1);
         loop.Host.Backend.Release(listener, reset: false);
         return (owner.Accepted[0], peer);

@@ -20,7 +20,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
         Assert.True(server.IsServing);
         foreach (IPEndPoint endPoint in server.EndPoints)
         {
-            Socket peer = await ConnectAndEchoAsync(endPoint);
+            Peer peer = await ConnectAndEchoAsync(endPoint);
             Transport transport = Protocols[^1].Transport;
             Assert.Equal(endPoint, transport.LocalEndPoint);
             Assert.Equal(peer.LocalEndPoint, transport.RemoteEndPoint);
@@ -32,7 +32,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     [Fact]
     public void EndPoints_OnePortInUse_NothingListens() => Run(async loop =>
     {
-        var taken = (IPEndPoint)NewListener().LocalEndPoint!;
+        IPEndPoint taken = Network.Listen().LocalEndPoint;
         var free = new IPEndPoint(IPAddress.Parse("127.0.0.2"), taken.Port);
 
         ListenFailedException exception = await Assert.ThrowsAsync<ListenFailedException>(
@@ -63,6 +63,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     [Fact]
     public void Lookup_Hangs_TheLoopGoesOnAndCancellationEndsTheCall() => Run(async loop =>
     {
+        RequireRealMachine(NoOtherThread);
         using HangingLookup lookup = HangingLookup.InstallOn(loop);
         using var source = new CancellationTokenSource();
         Task listening = loop.CreateServerAsync(MakeProtocol, "service.example", 0, null, source.Token);
@@ -81,6 +82,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     [Fact]
     public void Lookup_Hangs_DisposingTheLoopDoesNotWaitForIt()
     {
+        RequireRealMachine(NoOtherThread);
         HangingLookup lookup = null!;
         Task listening = null!;
         Run(async loop =>
@@ -151,7 +153,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     public void StartServing_Later_NewcomersWaitForIt() => Run(async loop =>
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort, new ServerOptions { StartServing = false });
-        Socket peer = await ConnectAsync(server.EndPoints[0]);
+        Peer peer = await ConnectAsync(server.EndPoints[0]);
         await SettleAsync(loop);
         Assert.True(server.IsListening);
         Assert.False(server.IsServing);
@@ -180,7 +182,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     public void Close_WithConnections_KeepsThemAndRefusesNewcomers() => Run(async loop =>
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
-        Socket peer = await ConnectAndEchoAsync(server.EndPoints[0]);
+        Peer peer = await ConnectAndEchoAsync(server.EndPoints[0]);
 
         server.Close();
         server.Close();
@@ -209,7 +211,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
             },
             AnyPort,
             new ServerOptions { StartServing = false });
-        var peers = new List<Socket>();
+        var peers = new List<Peer>();
         for (int i = 0; i < 5; i++)
         {
             peers.Add(await ConnectAsync(server.EndPoints[0]));
@@ -218,7 +220,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
         server.StartServing();
         await EchoAsync(peers[0]);
 
-        foreach (Socket peer in peers[1..])
+        foreach (Peer peer in peers[1..])
         {
             await RequireResetAsync(peer);
         }
@@ -250,18 +252,16 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     public void Close_WithNewcomersInTheQueue_ResetsThem() => Run(async loop =>
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
-        var peers = new List<Socket>();
+        var peers = new List<Peer>();
         for (int i = 0; i < 5; i++)
         {
-            Socket peer = NewSocket();
-            peer.Connect(server.EndPoints[0]); // blocks, so that no poll comes in between
-            peers.Add(peer);
+            peers.Add(Network.ConnectNow(server.EndPoints[0])); // no poll comes in between
         }
 
         server.Close();
 
         await server.WaitClosedAsync();
-        foreach (Socket peer in peers)
+        foreach (Peer peer in peers)
         {
             await RequireResetAsync(peer);
         }
@@ -274,13 +274,13 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     public void CloseConnections_Several_PeersReadTheEndAndTheServerGoesOn() => Run(async loop =>
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
-        Socket[] peers = [await ConnectAndEchoAsync(server.EndPoints[0]), await ConnectAndEchoAsync(server.EndPoints[0])];
+        Peer[] peers = [await ConnectAndEchoAsync(server.EndPoints[0]), await ConnectAndEchoAsync(server.EndPoints[0])];
 
         server.CloseConnections();
 
-        foreach (Socket peer in peers)
+        foreach (Peer peer in peers)
         {
-            Assert.Empty(await ReadToEndAsync(peer));
+            Assert.Empty(await peer.ReadToEndAsync());
         }
 
         Assert.All(Protocols, protocol => Assert.Equal(CloseReason.LocalClose, protocol.Transport.CloseReason));
@@ -292,11 +292,11 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     public void AbortConnections_Several_PeersSeeAResetAndTheServerGoesOn() => Run(async loop =>
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
-        Socket[] peers = [await ConnectAndEchoAsync(server.EndPoints[0]), await ConnectAndEchoAsync(server.EndPoints[0])];
+        Peer[] peers = [await ConnectAndEchoAsync(server.EndPoints[0]), await ConnectAndEchoAsync(server.EndPoints[0])];
 
         server.AbortConnections();
 
-        foreach (Socket peer in peers)
+        foreach (Peer peer in peers)
         {
             await RequireResetAsync(peer);
         }
@@ -310,7 +310,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
         Assert.Empty(server.Connections);
-        Socket first = await ConnectAndEchoAsync(server.EndPoints[0]);
+        Peer first = await ConnectAndEchoAsync(server.EndPoints[0]);
         IReadOnlyList<Transport> one = server.Connections;
         await ConnectAndEchoAsync(server.EndPoints[0]);
 
@@ -328,10 +328,10 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     public void MaxConnections_Reached_PausesUntilASlotIsFree() => Run(async loop =>
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort, new ServerOptions { MaxConnections = 2 });
-        Socket first = await ConnectAndEchoAsync(server.EndPoints[0]);
+        Peer first = await ConnectAndEchoAsync(server.EndPoints[0]);
         await ConnectAndEchoAsync(server.EndPoints[0]);
-        Socket third = await ConnectAsync(server.EndPoints[0]);
-        Socket fourth = await ConnectAsync(server.EndPoints[0]);
+        Peer third = await ConnectAsync(server.EndPoints[0]);
+        Peer fourth = await ConnectAsync(server.EndPoints[0]);
         await SettleAsync(loop);
         Assert.Equal(2, server.AcceptedCount);
         Assert.True(server.IsServing);
@@ -341,7 +341,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
         await SettleAsync(loop);
         Assert.Equal(3, server.AcceptedCount);
 
-        Reset(third);
+        third.Reset();
         await EchoAsync(fourth);
         Assert.Equal(2, server.ConnectionCount);
     });
@@ -350,8 +350,8 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     public void MaxConnections_SeveralEndPoints_IsOneBoundForAll() => Run(async loop =>
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, null, 0, new ServerOptions { MaxConnections = 1 });
-        Socket first = await ConnectAndEchoAsync(server.EndPoints[0]);
-        Socket second = await ConnectAsync(server.EndPoints[1]);
+        Peer first = await ConnectAndEchoAsync(server.EndPoints[0]);
+        Peer second = await ConnectAsync(server.EndPoints[1]);
         await SettleAsync(loop);
         Assert.Equal(1, server.AcceptedCount);
 
@@ -384,15 +384,13 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
         {
             for (int i = 0; i < ConnectionsEach; i++)
             {
-                IPEndPoint endPoint = server.EndPoints[(client + i) % 2];
-                using var peer = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-                await peer.ConnectAsync(endPoint);
+                Peer peer = await ConnectAsync(server.EndPoints[(client + i) % 2]);
                 if (i % 3 != 0)
                 {
                     await EchoAsync(peer);
                 }
 
-                peer.LingerState = new LingerOption(true, 0);
+                peer.Reset();
             }
         }));
         await UntilAsync(loop, () => server.ConnectionCount == 0 && live == 0);
@@ -465,8 +463,8 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
         }
 
         // A slot that was freed twice would let two in.
-        Socket fourth = await ConnectAndEchoAsync(server.EndPoints[0]);
-        Socket fifth = await ConnectAsync(server.EndPoints[0]);
+        Peer fourth = await ConnectAndEchoAsync(server.EndPoints[0]);
+        Peer fifth = await ConnectAsync(server.EndPoints[0]);
         await SettleAsync(loop);
         Assert.Equal(4, server.AcceptedCount);
         Assert.Equal(1, server.ConnectionCount);
@@ -489,7 +487,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
         Server server = await loop.CreateServerAsync(
             MakeProtocol, AnyPort, new ServerOptions { Backlog = 2048, StartServing = false });
         int backlog = Math.Min(1000, MaxBacklog());
-        Socket[] peers = await Task.WhenAll(Enumerable.Range(0, backlog).Select(_ => ConnectAsync(server.EndPoints[0])));
+        Peer[] peers = await Task.WhenAll(Enumerable.Range(0, backlog).Select(_ => ConnectAsync(server.EndPoints[0])));
 
         server.StartServing();
         await Task.WhenAll(peers.Select(EchoAsync));
@@ -505,19 +503,17 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     public void Accept_QueueOverflows_ServesOnAndRecovers() => Run(async loop =>
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort, new ServerOptions { Backlog = 1 });
-        Socket existing = await ConnectAndEchoAsync(server.EndPoints[0]);
-        Socket[] burst = [.. Enumerable.Range(0, 500).Select(_ => NewSocket())];
-        Task[] connecting = [.. burst.Select(socket => socket.ConnectAsync(server.EndPoints[0]))];
+        Peer existing = await ConnectAndEchoAsync(server.EndPoints[0]);
+        Peer[] burst = [.. Enumerable.Range(0, 500).Select(_ => Network.BeginConnect(server.EndPoints[0]))];
 
         await EchoAsync(existing);
-        await Task.WhenAny(connecting);
-        foreach (Socket socket in burst)
+        await UntilAsync(loop, () => burst.Any(peer => peer.Connected.IsCompleted));
+        foreach (Peer peer in burst)
         {
-            Reset(socket);
+            peer.Reset();
         }
 
-        await Task.WhenAll(connecting).ConfigureAwait(
-            ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        await UntilAsync(loop, () => burst.All(peer => peer.Connected.IsCompleted));
 
         await ConnectAndEchoAsync(server.EndPoints[0]);
         await EchoAsync(existing);
@@ -530,10 +526,10 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort, new ServerOptions { StartServing = false });
         for (int i = 0; i < 20; i++)
         {
-            Reset(await ConnectAsync(server.EndPoints[0]));
+            (await ConnectAsync(server.EndPoints[0])).Reset();
         }
 
-        Socket good = await ConnectAsync(server.EndPoints[0]);
+        Peer good = await ConnectAsync(server.EndPoints[0]);
         server.StartServing();
         await EchoAsync(good);
 
@@ -544,10 +540,11 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     [Fact]
     public void Accept_DescriptorsRunOut_ShedsAndRecovers() => Run(async loop =>
     {
+        RequireRealMachine("The process's descriptors run out.");
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Descriptor numbers are limited on Unix.");
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
-        Socket existing = await ConnectAndEchoAsync(server.EndPoints[0]);
-        Socket[] peers = [.. Enumerable.Range(0, 40).Select(_ => NewSocket())];
+        Peer existing = await ConnectAndEchoAsync(server.EndPoints[0]);
+        Socket[] peers = [.. Enumerable.Range(0, 40).Select(_ => ((RealPeers)Network).NewSocket())];
         using (DescriptorLimit.LeaveBeforeReserve(5))
         {
             foreach (Socket peer in peers)
@@ -574,12 +571,13 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     [Fact]
     public void ReuseAddress_ConnectionsLinger_ListensAgain() => Run(async loop =>
     {
+        RequireRealMachine("TIME_WAIT is looked up in /proc.");
         Assert.SkipUnless(OperatingSystem.IsLinux(), "TIME_WAIT is looked up in /proc.");
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
         IPEndPoint endPoint = server.EndPoints[0];
-        Socket peer = await ConnectAndEchoAsync(endPoint);
+        Peer peer = await ConnectAndEchoAsync(endPoint);
         server.CloseConnections();
-        Assert.Empty(await ReadToEndAsync(peer));
+        Assert.Empty(await peer.ReadToEndAsync());
         peer.Dispose();
         server.Close();
         await server.WaitClosedAsync();
@@ -608,7 +606,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     [Fact]
     public void ReusePort_OnForOneAlone_SecondServerIsRefused() => Run(async loop =>
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "SO_REUSEPORT is not everywhere.");
+        Assert.SkipUnless(IsSimulated || OperatingSystem.IsLinux(), "SO_REUSEPORT is not everywhere.");
         Server first = await loop.CreateServerAsync(MakeProtocol, AnyPort, new ServerOptions { ReusePort = true });
 
         await Assert.ThrowsAsync<ListenFailedException>(() => loop.CreateServerAsync(MakeProtocol, first.EndPoints[0]));
@@ -617,7 +615,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     [Fact]
     public void ReusePort_OnForBoth_BothServe() => Run(async loop =>
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "SO_REUSEPORT is not everywhere.");
+        Assert.SkipUnless(IsSimulated || OperatingSystem.IsLinux(), "SO_REUSEPORT is not everywhere.");
         var options = new ServerOptions { ReusePort = true };
         Server first = await loop.CreateServerAsync(MakeProtocol, AnyPort, options);
         Server second = await loop.CreateServerAsync(MakeProtocol, first.EndPoints[0], options);
@@ -663,9 +661,9 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
 
         for (int i = 0; i < 2; i++)
         {
-            Socket peer = await ConnectAndEchoAsync(server.EndPoints[0]);
-            peer.Shutdown(SocketShutdown.Send);
-            Assert.Empty(await ReadToEndAsync(peer));
+            Peer peer = await ConnectAndEchoAsync(server.EndPoints[0]);
+            peer.ShutdownSend();
+            Assert.Empty(await peer.ReadToEndAsync());
         }
 
         server.Close();
@@ -710,7 +708,8 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
 
-        await OffLoop(() =>
+        RequireRealMachine(NoOtherThread);
+        await loop.RunInThreadAsync(() =>
         {
             Assert.Throws<InvalidOperationException>(server.Close);
             Assert.Throws<InvalidOperationException>(server.StartServing);
@@ -726,9 +725,6 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
         Assert.True(server.IsServing);
         await ConnectAndEchoAsync(server.EndPoints[0]);
     });
-
-    private static Task OffLoop(Action action)
-        => Task.Factory.StartNew(action, CancellationToken.None, TaskCreationOptions.None, TaskScheduler.Default);
 
     private static int MaxBacklog()
         => OperatingSystem.IsLinux() ? int.Parse(File.ReadAllText("/proc/sys/net/core/somaxconn")) : 128;

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 
 namespace Toolkit.Tests.Contracts;
 
@@ -13,16 +12,16 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
     public void DrainAsync_AllEndByThemselves_CompletesBeforeTheGraceIsOver() => Run(async loop =>
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
-        Socket[] peers = [await ConnectAndEchoAsync(server.EndPoints[0]), await ConnectAndEchoAsync(server.EndPoints[0])];
+        Peer[] peers = [await ConnectAndEchoAsync(server.EndPoints[0]), await ConnectAndEchoAsync(server.EndPoints[0])];
 
         await server.DrainAsync(s_longGrace);
 
         Assert.Equal(0, server.ConnectionCount);
         Assert.False(server.IsListening);
         Assert.All(Protocols, protocol => Assert.Equal(CloseReason.LocalClose, protocol.Transport.CloseReason));
-        foreach (Socket peer in peers)
+        foreach (Peer peer in peers)
         {
-            Assert.Empty(await ReadToEndAsync(peer));
+            Assert.Empty(await peer.ReadToEndAsync());
         }
 
         await RequireRefusedAsync(server.EndPoints[0]);
@@ -43,11 +42,11 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
     {
         byte[] data = Pattern(2_000_000);
         Server server = await loop.CreateServerAsync(() => Writer(data), AnyPort);
-        Socket peer = await ConnectAsync(server.EndPoints[0]);
+        Peer peer = await ConnectAsync(server.EndPoints[0]);
         await UntilAsync(loop, () => Protocols.Count >= 1);
 
         Task draining = server.DrainAsync(s_longGrace);
-        byte[] received = await ReadToEndAsync(peer);
+        byte[] received = await peer.ReadToEndAsync();
         await draining;
 
         Assert.Equal(data, received);
@@ -57,14 +56,14 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
     [Fact]
     public void DrainAsync_OneNeverReads_IsAbortedAtTheEndOfTheGrace() => Run(async loop =>
     {
-        (Server server, Socket peer) = await ServeOneThatNeverReadsAsync(loop);
-        Socket good = await ConnectAndEchoAsync(server.EndPoints[0]);
+        (Server server, Peer peer) = await ServeOneThatNeverReadsAsync(loop);
+        Peer good = await ConnectAndEchoAsync(server.EndPoints[0]);
 
         await server.DrainAsync(TimeSpan.FromMilliseconds(100));
 
         Assert.Equal(CloseReason.LocalAbort, Protocols[0].Transport.CloseReason);
         Assert.Equal(CloseReason.LocalClose, Protocols[1].Transport.CloseReason);
-        Assert.Empty(await ReadToEndAsync(good));
+        Assert.Empty(await good.ReadToEndAsync());
         await RequireResetAsync(peer);
     });
 
@@ -87,13 +86,13 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
         (Server server, _) = await ServeOneThatNeverReadsAsync(loop);
         if (beforehand)
         {
-            await source.CancelAsync();
+            source.Cancel();
         }
 
         Task draining = server.DrainAsync(s_longGrace, source.Token);
         await SettleAsync(loop);
         Assert.Equal(beforehand, draining.IsCompleted);
-        await Task.Factory.StartNew(source.Cancel, CancellationToken.None, TaskCreationOptions.None, TaskScheduler.Default);
+        await loop.RunInThreadAsync(source.Cancel);
         await draining;
 
         Assert.Equal(CloseReason.LocalAbort, Protocols[0].Transport.CloseReason);
@@ -187,7 +186,7 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
     public void WaitClosedAsync_CloseWithinTheLastConnectionLost_CompletesOnce() => Run(async loop =>
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
-        Socket peer = await ConnectAndEchoAsync(server.EndPoints[0]);
+        Peer peer = await ConnectAndEchoAsync(server.EndPoints[0]);
         bool within = true;
         Protocols[0].OnLost = (_, _) =>
         {
@@ -232,13 +231,13 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort, new ServerOptions { StartServing = false });
         Task running = server.RunAsync(source.Token);
         Assert.True(server.IsServing);
-        Socket peer = await ConnectAndEchoAsync(server.EndPoints[0]);
+        Peer peer = await ConnectAndEchoAsync(server.EndPoints[0]);
         Assert.False(running.IsCompleted);
 
-        await Task.Factory.StartNew(source.Cancel, CancellationToken.None, TaskCreationOptions.None, TaskScheduler.Default);
+        await loop.RunInThreadAsync(source.Cancel);
         await running;
 
-        Assert.Empty(await ReadToEndAsync(peer));
+        Assert.Empty(await peer.ReadToEndAsync());
         Assert.Equal(CloseReason.LocalClose, Protocols[0].Transport.CloseReason);
         await RequireRefusedAsync(server.EndPoints[0]);
     });
@@ -258,7 +257,7 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
         Task running = server.RunAsync();
-        Socket peer = await ConnectAndEchoAsync(server.EndPoints[0]);
+        Peer peer = await ConnectAndEchoAsync(server.EndPoints[0]);
 
         server.Close();
         await EchoAsync(peer);
@@ -284,7 +283,7 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
     public void DisposeAsync_WithConnections_Drains() => Run(async loop =>
     {
         IPEndPoint endPoint;
-        Socket peer;
+        Peer peer;
         await using (Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort))
         {
             endPoint = server.EndPoints[0];
@@ -292,7 +291,7 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
             await server.DisposeAsync();
         }
 
-        Assert.Empty(await ReadToEndAsync(peer));
+        Assert.Empty(await peer.ReadToEndAsync());
         Assert.True(Protocols[0].Grammar.IsLost);
         await RequireRefusedAsync(endPoint);
     });
@@ -310,15 +309,15 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
                 return protocol;
             },
             AnyPort);
-        Socket peer = await ConnectAsync(server.EndPoints[0]);
+        Peer peer = await ConnectAsync(server.EndPoints[0]);
 
-        Assert.Empty(await ReadToEndAsync(peer));
+        Assert.Empty(await peer.ReadToEndAsync());
         await disposed;
 
         Assert.Equal(["ConnectionMade", "ConnectionLost"], Protocols[0].Callbacks);
     });
 
-    private async Task<(Server Server, Socket Peer)> ServeOneThatNeverReadsAsync(
+    private async Task<(Server Server, Peer Peer)> ServeOneThatNeverReadsAsync(
         EventLoop loop, ServerOptions? options = null)
     {
         // More than the kernel's buffers of both sides take; what comes after it is an echo.
@@ -326,9 +325,7 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
             () => Protocols.Count == 0 ? Writer(Pattern(4_000_000)) : MakeProtocol(),
             AnyPort,
             (options ?? ServerOptions.Default) with { Tcp = new TcpOptions { SendBufferSize = 16 * 1024 } });
-        Socket peer = NewSocket();
-        peer.ReceiveBufferSize = 16 * 1024;
-        await peer.ConnectAsync(server.EndPoints[0]);
+        Peer peer = await Network.ConnectAsync(server.EndPoints[0], new PeerOptions { ReceiveBufferSize = 16 * 1024 });
         await UntilAsync(loop, () => Protocols.Count >= 1);
         return (server, peer);
     }

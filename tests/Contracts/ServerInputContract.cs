@@ -173,11 +173,10 @@ public abstract class ServerInputContract(LoopUnderTest subject) : ServerSuite(s
 
     [Fact]
     public void Calls_OnAnotherThread_Throw() => Run(async loop =>
-        await Task.Factory.StartNew(
-            () => RequireAllThrow<InvalidOperationException>(loop),
-            CancellationToken.None,
-            TaskCreationOptions.None,
-            TaskScheduler.Default));
+    {
+        RequireRealMachine(NoOtherThread);
+        await loop.RunInThreadAsync(() => RequireAllThrow<InvalidOperationException>(loop));
+    });
 
     [Fact]
     public void Calls_BeforeTheRunAndAfterDisposal_Throw()

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Toolkit.Tests.Contracts;
 
-/// <summary>What the suites about servers have in common: protocols that are remembered, and peers of .NET's.</summary>
+/// <summary>What the suites about servers have in common: protocols that are remembered, and what is asked of peers.</summary>
 public abstract class ServerSuite(LoopUnderTest subject) : LoopContract(subject)
 {
     /// <summary>A port of the system's choice on the IPv4 loopback address.</summary>
@@ -27,32 +27,27 @@ public abstract class ServerSuite(LoopUnderTest subject) : LoopContract(subject)
     }
 
     /// <summary>A peer that is connected, which says nothing of its having been accepted.</summary>
-    protected async Task<Socket> ConnectAsync(EndPoint endPoint)
-    {
-        Socket peer = NewSocket(endPoint.AddressFamily);
-        await peer.ConnectAsync(endPoint);
-        return peer;
-    }
+    protected Task<Peer> ConnectAsync(EndPoint endPoint) => Network.ConnectAsync((IPEndPoint)endPoint);
 
     /// <summary>A peer whose byte has come back, so that it was accepted.</summary>
-    protected async Task<Socket> ConnectAndEchoAsync(EndPoint endPoint)
+    protected async Task<Peer> ConnectAndEchoAsync(EndPoint endPoint)
     {
-        Socket peer = await ConnectAsync(endPoint);
+        Peer peer = await ConnectAsync(endPoint);
         await EchoAsync(peer);
         return peer;
     }
 
     /// <summary>Has a byte come back.</summary>
-    protected static async Task EchoAsync(Socket peer)
+    protected static async Task EchoAsync(Peer peer)
     {
-        await SendAsync(peer, new byte[] { 42 });
-        Assert.Equal([42], await ReadAsync(peer, 1));
+        await peer.SendAsync(new byte[] { 42 });
+        Assert.Equal([42], await peer.ReadAsync(1));
     }
 
     /// <summary>Fails unless the peer sees a reset.</summary>
-    protected static async Task RequireResetAsync(Socket peer)
+    protected static async Task RequireResetAsync(Peer peer)
     {
-        SocketException exception = await Assert.ThrowsAsync<SocketException>(() => ReadToEndAsync(peer));
+        SocketException exception = await Assert.ThrowsAsync<SocketException>(peer.ReadToEndAsync);
         Assert.Equal(SocketError.ConnectionReset, exception.SocketErrorCode);
     }
 
@@ -60,7 +55,7 @@ public abstract class ServerSuite(LoopUnderTest subject) : LoopContract(subject)
     protected async Task RequireTurnedAwayAsync(EndPoint endPoint)
     {
         SocketException exception = await Assert.ThrowsAsync<SocketException>(
-            async () => await ReadToEndAsync(await ConnectAsync(endPoint)));
+            async () => await (await ConnectAsync(endPoint)).ReadToEndAsync());
         Assert.Equal(SocketError.ConnectionReset, exception.SocketErrorCode);
     }
 
@@ -80,40 +75,7 @@ public abstract class ServerSuite(LoopUnderTest subject) : LoopContract(subject)
         }
     }
 
-    /// <summary>
-    /// A listener whose queue is full: the kernel drops what knocks, and it knocks again after a second at the earliest.
-    /// </summary>
-    protected async Task<IPEndPoint> SilentEndPointAsync()
-    {
-        Socket listener = NewListener(backlog: 0);
-        for (int i = 0; i < 4; i++)
-        {
-            Socket filler = NewSocket();
-            Task connecting = filler.ConnectAsync(listener.LocalEndPoint!);
-            _ = connecting.ContinueWith(
-                static failed => _ = failed.Exception,
-                CancellationToken.None,
-                TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
-                TaskScheduler.Default);
-            if (i == 0)
-            {
-                await connecting;
-            }
-        }
-
-        return (IPEndPoint)listener.LocalEndPoint!;
-    }
-
     /// <summary>Waits until the loop, which lives on, holds no more descriptors than before.</summary>
     protected static Task NothingLeftAsync(EventLoop loop, DescriptorCensus before)
         => UntilAsync(loop, () => DescriptorCensus.Take().GrowthSince(before).Length == 0);
-
-    /// <summary>A port on which nobody listens, held by a socket that is bound and no more.</summary>
-    protected IPEndPoint DeadEndPoint(IPAddress? address = null, int port = 0)
-    {
-        IPEndPoint wanted = new(address ?? IPAddress.Loopback, port);
-        Socket holder = NewSocket(wanted.AddressFamily);
-        holder.Bind(wanted);
-        return (IPEndPoint)holder.LocalEndPoint!;
-    }
 }

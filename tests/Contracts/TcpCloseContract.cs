@@ -12,9 +12,9 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     public void WriteEof_AfterThePeersEndWithADeafPeer_TimesOut() => Run(async loop =>
     {
         var protocol = new TestProtocol { OnEof = p => true };
-        Socket peer = await ConnectNarrowPeerAsync(
+        Peer peer = await ConnectNarrowPeerAsync(
             loop, protocol, TcpOptions.Default with { LingerTime = TimeSpan.FromMilliseconds(200) });
-        peer.Shutdown(SocketShutdown.Send);
+        peer.ShutdownSend();
         await protocol.Eof.Task;
         protocol.Transport.Write(Pattern(3_000_000));
         protocol.Transport.WriteEof();
@@ -30,11 +30,11 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     {
         byte[] data = Pattern(3_000_000);
         var protocol = new TestProtocol();
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol);
         protocol.Transport.Write(data);
         protocol.Transport.Close();
         Assert.True(protocol.Transport.UnsentBytes > 0);
-        byte[] received = await ReadToEndAsync(peer);
+        byte[] received = await peer.ReadToEndAsync();
         Assert.Null(await protocol.Lost.Task);
 
         AssertSame(data, received);
@@ -51,14 +51,14 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     {
         byte[] data = Pattern(300_000);
         var protocol = new TestProtocol { KeepsData = false };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
         if (readingPaused)
         {
             protocol.Transport.PauseReading();
         }
 
         // The peer sends more than all the kernel's buffers hold, and reads not one byte before we are done.
-        Task sending = loop.RunInThreadAsync(() => peer.Send(new byte[20_000_000]));
+        Task sending = peer.SendAsync(new byte[20_000_000]);
         if (!readingPaused)
         {
             await protocol.FirstData.Task;
@@ -67,8 +67,8 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
         protocol.Transport.Write(data);
         protocol.Transport.Close();
         await sending;
-        byte[] received = await ReadToEndAsync(peer);
-        peer.Shutdown(SocketShutdown.Send);
+        byte[] received = await peer.ReadToEndAsync();
+        peer.ShutdownSend();
 
         AssertSame(data, received);
         Assert.Null(await protocol.Lost.Task);
@@ -80,13 +80,13 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     {
         byte[] data = Pattern(300_000);
         var protocol = new TestProtocol { OnMade = p => p.Transport.PauseReading() };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        await SendAsync(peer, new byte[100_000]);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        await peer.SendAsync(new byte[100_000]);
         protocol.Transport.Write(data);
         protocol.Transport.Close();
         await UntilAsync(loop, () => protocol.Transport.UnsentBytes == 0);
         await protocol.Lost.Task;
-        byte[] received = await ReadToEndAsync(peer);
+        byte[] received = await peer.ReadToEndAsync();
         peer.Dispose();
 
         AssertSame(data, received);
@@ -98,10 +98,10 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     public void Close_DataArrivesAfterwards_IsNotTold() => Run(async loop =>
     {
         var protocol = new TestProtocol { OnData = (p, _) => p.Transport.Close() };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        await loop.RunInThreadAsync(() => peer.Send(new byte[5_000_000]));
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        await peer.SendAsync(new byte[5_000_000]);
         await protocol.Lost.Task;
-        peer.Shutdown(SocketShutdown.Send);
+        peer.ShutdownSend();
         await UntilDesertedAsync(loop);
 
         Assert.Equal(["ConnectionMade", "DataReceived", "ConnectionLost"], protocol.Callbacks);
@@ -112,7 +112,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     public void Close_PeerDoesNotRead_IsBoundedByTheLingerTime() => Run(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol, TcpOptions.Default with { LingerTime = s_short });
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol, TcpOptions.Default with { LingerTime = s_short });
         protocol.Transport.Write(new byte[3_000_000]);
         TimeSpan closed = loop.Time;
         protocol.Transport.Close();
@@ -131,19 +131,19 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
         byte[] data = Pattern(1_000_000);
         TimeSpan lingerTime = TimeSpan.FromSeconds(1);
         var protocol = new TestProtocol();
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol, TcpOptions.Default with { LingerTime = lingerTime });
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol, TcpOptions.Default with { LingerTime = lingerTime });
         protocol.Transport.Write(data);
         TimeSpan closed = loop.Time;
         protocol.Transport.Close();
         using var received = new MemoryStream();
         while (loop.Time - closed < lingerTime * 1.5)
         {
-            received.Write(await ReadAsync(peer, 10_000));
+            received.Write(await peer.ReadAsync(10_000));
             await Task.Delay(TimeSpan.FromMilliseconds(20), loop.TimeProvider);
         }
 
         Assert.True(protocol.Transport.UnsentBytes > 0, "It was to be slow.");
-        received.Write(await ReadToEndAsync(peer));
+        received.Write(await peer.ReadToEndAsync());
         Assert.Null(await protocol.Lost.Task);
         AssertSame(data, received.ToArray());
     });
@@ -152,7 +152,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     public void Close_PeerDoesNotEnd_DescriptorIsGivenBackAfterTheLingerTime() => Run(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { LingerTime = s_short });
+        Peer peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { LingerTime = s_short });
         TimeSpan closed = loop.Time;
         protocol.Transport.Write("bye"u8);
         protocol.Transport.Close();
@@ -161,27 +161,23 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
         await UntilDesertedAsync(loop);
 
         Assert.True(loop.Time - closed >= s_short);
-        Assert.Equal(3, (await ReadToEndAsync(peer)).Length);
+        Assert.Equal(3, (await peer.ReadToEndAsync()).Length);
     });
 
     [Fact]
     public void Close_PeerSendsBeyondTheDiscardLimit_IsCutOff() => Run(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { DiscardLimit = 100_000 });
+        Peer peer = await ConnectPeerAsync(loop, protocol, TcpOptions.Default with { DiscardLimit = 100_000 });
         protocol.Transport.Close();
         await protocol.Lost.Task;
-        await loop.RunInThreadAsync(() =>
+        byte[] chunk = new byte[64 * 1024];
+        await Assert.ThrowsAsync<SocketException>(async () =>
         {
-            byte[] chunk = new byte[64 * 1024];
-            Action sending = () =>
+            while (true)
             {
-                while (true)
-                {
-                    peer.Send(chunk);
-                }
-            };
-            Assert.Throws<SocketException>(sending);
+                await peer.SendAsync(chunk);
+            }
         });
         await UntilDesertedAsync(loop);
     });
@@ -190,7 +186,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     public void Abort_PeerSeesAReset() => Run(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectPeerAsync(loop, protocol);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
         FillUp(protocol.Transport);
         protocol.Transport.Abort();
         Assert.Equal(CloseReason.LocalAbort, protocol.Transport.CloseReason);
@@ -205,7 +201,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     public void Abort_WhileClosing_DropsWhatIsUnsent() => Run(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol);
         protocol.Transport.Write(new byte[3_000_000]);
         protocol.Transport.Close();
         await NextIterationAsync(loop);
@@ -222,7 +218,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     public void ConnectionLost_NeverComesWithinACall(bool abort) => Run(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectPeerAsync(loop, protocol);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
         for (int i = 0; i < 3; i++)
         {
             End();
@@ -261,7 +257,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
         {
             var protocol = new TestProtocol();
             protocol.OnEvery(here => At(here, protocol.Transport));
-            Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
+            Peer peer = await ConnectNarrowPeerAsync(loop, protocol);
             if (!protocol.Transport.IsClosing)
             {
                 FillUp(protocol.Transport);
@@ -269,10 +265,10 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
 
             try
             {
-                await SendAsync(peer, "x"u8.ToArray());
+                await peer.SendAsync("x"u8.ToArray());
                 Task<long> draining = DrainAsync(peer);
-                await Task.WhenAny(protocol.Lost.Task, protocol.Resumed.Task);
-                peer.Shutdown(SocketShutdown.Send);
+                await UntilAsync(loop, () => protocol.Lost.Task.IsCompleted || protocol.Resumed.Task.IsCompleted);
+                peer.ShutdownSend();
                 await draining;
             }
             catch (SocketException)
@@ -312,8 +308,8 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     {
         await RequireAsync(CloseReason.LocalClose, (transport, _) => transport.Close());
         await RequireAsync(CloseReason.LocalAbort, (transport, _) => transport.Abort());
-        await RequireAsync(CloseReason.PeerEnd, (_, peer) => peer.Shutdown(SocketShutdown.Send));
-        await RequireAsync(CloseReason.Reset, (_, peer) => Reset(peer));
+        await RequireAsync(CloseReason.PeerEnd, (_, peer) => peer.ShutdownSend());
+        await RequireAsync(CloseReason.Reset, (_, peer) => peer.Reset());
         await RequireAsync(CloseReason.WriteOverflow, (transport, _) =>
         {
             transport.WriteLimits = new WriteLimits(0, 0, 0);
@@ -325,16 +321,16 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
             transport.Write(new byte[10_000_000]);
             transport.Close();
         });
-        await RequireAsync(CloseReason.ProtocolError, (_, peer) => peer.Send("throw"u8));
+        await RequireAsync(CloseReason.ProtocolError, (_, peer) => peer.SendNow("throw"u8));
         Assert.IsType<TransportError>(TakeError());
 
-        async Task RequireAsync(CloseReason expected, Action<Transport, Socket> end)
+        async Task RequireAsync(CloseReason expected, Action<Transport, Peer> end)
         {
             bool hasException = expected is not (CloseReason.LocalClose or CloseReason.LocalAbort or CloseReason.PeerEnd);
             var protocol = new TestProtocol { OnData = (_, _) => throw new ArithmeticException() };
             CloseReason toldReason = CloseReason.None;
             protocol.OnLost = (p, _) => toldReason = p.Transport.CloseReason;
-            Socket peer = await ConnectNarrowPeerAsync(loop, protocol, TcpOptions.Default with { LingerTime = s_short });
+            Peer peer = await ConnectNarrowPeerAsync(loop, protocol, TcpOptions.Default with { LingerTime = s_short });
             end(protocol.Transport, peer);
             Exception? reason = await protocol.Lost.Task;
             peer.Dispose();
@@ -352,7 +348,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     public void LoopDisposal_OpenConnection_IsLost()
     {
         var protocol = new TestProtocol();
-        Socket? peer = null;
+        Peer? peer = null;
         Run(async loop =>
         {
             peer = await ConnectPeerAsync(loop, protocol);
@@ -370,32 +366,24 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
         byte[] data = Pattern(3_000_000);
         var protocol = new TestProtocol();
         byte[]? received = null;
-        Thread? reader = null;
         Run(
             async loop =>
             {
-                Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
+                Peer peer = await ConnectNarrowPeerAsync(loop, protocol);
                 protocol.Transport.Write(data);
                 protocol.Transport.Close();
-                reader = new Thread(() =>
-                {
-                    using var all = new MemoryStream();
-                    byte[] buffer = new byte[64 * 1024];
-                    while (peer.Receive(buffer, SocketFlags.None, out _) is var count and > 0)
-                    {
-                        all.Write(buffer, 0, count);
-                    }
-
-                    received = all.ToArray();
-                    peer.Dispose();
-                });
-                reader.Start();
+                _ = ReadAsync(peer); // the loop is disposed meanwhile, and waits for its end
             },
             new EventLoopOptions { ShutdownTimeout = TimeSpan.FromSeconds(30) });
-        reader!.Join();
 
         AssertSame(data, received);
         Assert.Equal(CloseReason.LocalClose, protocol.Transport.CloseReason);
+
+        async Task ReadAsync(Peer peer)
+        {
+            received = await peer.ReadToEndAsync();
+            peer.Dispose();
+        }
     }
 
     [Fact]
@@ -440,8 +428,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
         {
             var tracked = new WeakReference(null);
             Server server = await ServeTrackedAsync(loop, tracked);
-            Socket peer = NewSocket();
-            await peer.ConnectAsync(server.EndPoints[0]);
+            Peer peer = await Network.ConnectAsync(server.EndPoints[0]);
             await UntilAsync(loop, () => tracked.Target is TestProtocol { Grammar.IsMade: true });
             EndTracked(tracked, end, peer);
             await UntilAsync(loop, () => !IsAlive(tracked));
@@ -468,14 +455,13 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
         int before = loop.Host.ResidentCount;
         for (int i = 0; i < 200; i++)
         {
-            Socket peer = NewSocket();
-            peer.Connect(server.EndPoints[0]);
-            peer.Send("x"u8);
+            Peer peer = Network.ConnectNow(server.EndPoints[0]);
+            peer.SendNow("x"u8);
             await UntilAsync(loop, () => protocols.Count >= i + 1 && protocols[i].ReceivedLength > 0);
             switch (i % 4)
             {
                 case 0:
-                    Reset(peer);
+                    peer.Reset();
                     break;
                 case 1:
                     peer.Dispose();
@@ -485,7 +471,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
                     break;
                 default:
                     protocols[i].Transport.Close();
-                    peer.Shutdown(SocketShutdown.Send);
+                    peer.ShutdownSend();
                     break;
             }
 
@@ -510,7 +496,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
         });
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void EndTracked(WeakReference tracked, string end, Socket peer)
+    private static void EndTracked(WeakReference tracked, string end, Peer peer)
     {
         Transport transport = ((TestProtocol)tracked.Target!).Transport;
         switch (end)
@@ -522,7 +508,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
                 transport.Abort();
                 break;
             case "peer":
-                peer.Shutdown(SocketShutdown.Send);
+                peer.ShutdownSend();
                 break;
             case "linger":
                 transport.Write(new byte[100_000]);

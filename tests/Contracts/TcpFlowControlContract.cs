@@ -30,7 +30,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
                 unsentAtPause = p.Transport.UnsentBytes;
             },
         };
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low)));
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low)));
         Transport transport = protocol.Transport;
 
         long written = 0;
@@ -58,11 +58,11 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     public void PauseWriting_KernelTakesEverything_IsNotCalled() => Run(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectPeerAsync(loop, protocol, WithLimits(new WriteLimits(0)));
+        Peer peer = await ConnectPeerAsync(loop, protocol, WithLimits(new WriteLimits(0)));
         Assert.Equal(WriteStatus.Accepted, protocol.Transport.Write(new byte[20_000]));
         Assert.Equal(WriteStatus.Accepted, protocol.Transport.Write("small"u8));
         Assert.Equal(0, protocol.Transport.UnsentBytes);
-        Assert.Equal(20_005, (await ReadAsync(peer, 20_005)).Length);
+        Assert.Equal(20_005, (await peer.ReadAsync(20_005)).Length);
         peer.Dispose();
         await protocol.Lost.Task;
 
@@ -90,8 +90,8 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
             Note("resume", p.Transport.UnsentBytes <= low, depth == 0);
             WriteOn(p);
         };
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(high, low)));
-        byte[] received = await ReadToEndAsync(peer);
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(high, low)));
+        byte[] received = await peer.ReadToEndAsync();
         peer.Dispose();
         await protocol.Lost.Task;
 
@@ -128,7 +128,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     public void WriteLimits_LoweredBelowTheUnsent_PausesWithinTheCall() => Run(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(10_000_000, hardCap: null)));
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(10_000_000, hardCap: null)));
         Transport transport = protocol.Transport;
         transport.Write(new byte[1_000_000]);
         Assert.DoesNotContain("PauseWriting", protocol.Callbacks);
@@ -138,7 +138,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
         Assert.Contains("PauseWriting", protocol.Callbacks);
         Assert.Equal(new WriteLimits(High, Low), transport.WriteLimits);
         Assert.Equal(WriteStatus.AcceptedOverHighWater, transport.Write([]));
-        Task<byte[]> reading = ReadAsync(peer, 1_000_000);
+        Task<byte[]> reading = peer.ReadAsync(1_000_000);
         await protocol.Resumed.Task;
         Assert.Equal(1_000_000, (await reading).Length);
         peer.Dispose();
@@ -149,7 +149,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     public void WriteLimits_RaisedAboveTheUnsent_ResumesLater() => Run(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low)));
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low)));
         Transport transport = protocol.Transport;
         FillUp(transport);
         Assert.Contains("PauseWriting", protocol.Callbacks);
@@ -178,7 +178,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     {
         const int Cap = 100_000;
         var protocol = new TestProtocol();
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low, Cap)));
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low, Cap)));
         Transport transport = protocol.Transport;
 
         long most = 0;
@@ -205,7 +205,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
         const int Chunks = 64;
         byte[] chunk = Pattern(256 * 1024);
         var protocol = new TestProtocol();
-        Socket peer = await ConnectPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low, hardCap: null)));
+        Peer peer = await ConnectPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low, hardCap: null)));
         for (int i = 0; i < Chunks; i++)
         {
             Assert.NotEqual(WriteStatus.Closed, protocol.Transport.Write(chunk));
@@ -213,7 +213,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
 
         Assert.True(protocol.Transport.UnsentBytes > WriteLimits.DefaultHardCap);
         protocol.Transport.Close();
-        byte[] received = await ReadToEndAsync(peer);
+        byte[] received = await peer.ReadToEndAsync();
         peer.Dispose();
         await protocol.Lost.Task;
 
@@ -229,23 +229,12 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
         const int Window = 2 * 1024;
         byte[] data = Pattern(64 * 1024 * 1024);
         var protocol = new TestProtocol();
-        Socket peer = await ConnectPeerAsync(
+        Peer peer = await ConnectPeerAsync(
             loop,
             protocol,
             WithLimits(new WriteLimits(High, Low, hardCap: null)),
-            socket => socket.ReceiveBufferSize = Window);
-        Task<int> reading = loop.RunInThreadAsync(() =>
-        {
-            byte[] buffer = new byte[64 * 1024];
-            int offset = 0;
-            while (peer.Receive(buffer) is var received and > 0)
-            {
-                AssertSame(data.AsSpan(offset, received), buffer.AsSpan(0, received));
-                offset += received;
-            }
-
-            return offset;
-        });
+            new PeerOptions { ReceiveBufferSize = Window });
+        Task<int> reading = CompareAsync();
 
         Assert.Equal(WriteStatus.AcceptedOverHighWater, protocol.Transport.Write(data));
         await protocol.Resumed.Task;
@@ -256,13 +245,26 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
         Assert.Null(await protocol.Lost.Task);
         Assert.Equal(data.Length, protocol.Transport.BytesSent);
         Assert.Equal(["ConnectionMade", "PauseWriting", "ResumeWriting", "ConnectionLost"], protocol.Callbacks);
+
+        async Task<int> CompareAsync()
+        {
+            byte[] buffer = new byte[64 * 1024];
+            int offset = 0;
+            while (await peer.ReceiveAsync(buffer) is var received and > 0)
+            {
+                AssertSame(data.AsSpan(offset, received), buffer.AsSpan(0, received));
+                offset += received;
+            }
+
+            return offset;
+        }
     });
 
     [Fact]
     public void Write_OneBeyondTheHardCap_IsTakenAndTheNextIsNot() => Run(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low, High)));
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low, High)));
         Assert.Equal(WriteStatus.AcceptedOverHighWater, protocol.Transport.Write(new byte[1_000_000]));
         await NextIterationAsync(loop);
         Assert.False(protocol.Transport.IsClosing);
@@ -276,7 +278,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     public void WriteVectored_CountsTowardsMarksAndCap() => Run(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low, 100_000)));
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low, 100_000)));
         ReadOnlyMemory<byte>[] buffers = [new byte[500], default, new byte[500]];
         WriteStatus status;
         while ((status = protocol.Transport.WriteVectored(buffers)) == WriteStatus.Accepted)
@@ -302,10 +304,10 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     {
         var statuses = new List<WriteStatus>();
         var protocol = new TestProtocol { OnPause = p => statuses.Add(p.Transport.Write("last words"u8)) };
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol);
         long written = FillUp(protocol.Transport);
         protocol.Transport.Close();
-        byte[] received = await ReadToEndAsync(peer);
+        byte[] received = await peer.ReadToEndAsync();
         peer.Dispose();
         await protocol.Lost.Task;
 
@@ -318,10 +320,10 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     public void Close_InPauseWriting_WriteSaysThatItsBytesWereTaken() => Run(async loop =>
     {
         var protocol = new TestProtocol { OnPause = p => p.Transport.Close() };
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol);
         Assert.Equal(WriteStatus.AcceptedOverHighWater, protocol.Transport.Write(new byte[1_000_000]));
         Assert.Equal(WriteStatus.Closed, protocol.Transport.Write("x"u8));
-        Assert.Equal(1_000_000, (await ReadToEndAsync(peer)).Length);
+        Assert.Equal(1_000_000, (await peer.ReadToEndAsync()).Length);
         peer.Dispose();
         Assert.Null(await protocol.Lost.Task);
     });
@@ -348,18 +350,8 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
                 }
             },
         };
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(1_000, 500)));
-        Task<long> reading = loop.RunInThreadAsync(() =>
-        {
-            byte[] buffer = new byte[64 * 1024];
-            long total = 0;
-            while (peer.Receive(buffer) is var received and > 0)
-            {
-                total += received;
-            }
-
-            return total;
-        });
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(1_000, 500)));
+        Task<long> reading = DrainAsync(peer);
         FillUp(protocol.Transport, 4_000);
         long received = await reading;
         peer.Dispose();
@@ -401,7 +393,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
                 }
             },
         };
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low, hardCap: null)));
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low, hardCap: null)));
         long written = FillUp(protocol.Transport, 1_000);
         await RequireIdleAsync(loop); // the kernels are full, and the peer does not read: the marks alone move from here on
 
@@ -440,9 +432,9 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     public void PauseReading_InConnectionMade_NothingIsTold() => Run(async loop =>
     {
         var protocol = new TestProtocol { OnMade = p => p.Transport.PauseReading() };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        await SendAsync(peer, "data"u8.ToArray());
-        peer.Shutdown(SocketShutdown.Send);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        await peer.SendAsync("data"u8.ToArray());
+        peer.ShutdownSend();
         await RequireIdleAsync(loop);
         Assert.Equal(["ConnectionMade"], protocol.Callbacks);
 
@@ -457,10 +449,10 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     public void PauseReading_InDataReceived_EndOfFileWaitsForResume() => Run(async loop =>
     {
         var protocol = new TestProtocol { OnData = (p, _) => p.Transport.PauseReading() };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        await SendAsync(peer, "data"u8.ToArray());
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        await peer.SendAsync("data"u8.ToArray());
         await protocol.FirstData.Task;
-        peer.Shutdown(SocketShutdown.Send);
+        peer.ShutdownSend();
         await RequireIdleAsync(loop);
         Assert.Equal(["ConnectionMade", "DataReceived"], protocol.Callbacks);
 
@@ -474,12 +466,8 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     {
         byte[] data = Pattern(2_000_000);
         var protocol = new TestProtocol { OnData = (p, _) => p.Transport.PauseReading() };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        Task sending = loop.RunInThreadAsync(() =>
-        {
-            peer.Send(data);
-            peer.Shutdown(SocketShutdown.Send);
-        });
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        Task sending = SendAndEndAsync(peer, data);
 
         // The grammar checker objects to every callback that comes while reading is paused.
         for (int seen = 0; !protocol.Lost.Task.IsCompleted; seen++)
@@ -507,9 +495,8 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
                 p.Transport.ResumeReading();
             },
         };
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        await loop.RunInThreadAsync(() => peer.Send(data));
-        peer.Shutdown(SocketShutdown.Send);
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        await SendAndEndAsync(peer, data);
         await protocol.Lost.Task;
         AssertSame(data, protocol.Received);
     });
@@ -518,8 +505,8 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     public void ResumeReading_AnyNumberOfTurnsInOneCallback_LastOneCounts() => Run(async loop =>
     {
         var protocol = new TestProtocol();
-        Socket peer = await ConnectPeerAsync(loop, protocol);
-        await SendAsync(peer, "one"u8.ToArray());
+        Peer peer = await ConnectPeerAsync(loop, protocol);
+        await peer.SendAsync("one"u8.ToArray());
         await UntilAsync(loop, () => protocol.ReceivedLength >= 3);
         for (int i = 0; i < 5; i++)
         {
@@ -528,7 +515,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
         }
 
         protocol.Transport.PauseReading();
-        await SendAsync(peer, "two"u8.ToArray());
+        await peer.SendAsync("two"u8.ToArray());
         await RequireIdleAsync(loop);
         Assert.Equal("one", protocol.ReceivedText);
 
@@ -554,19 +541,18 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
             var random = new Random(seed);
             byte[] data = Pattern(3_000_000, seed);
             var protocol = new TestProtocol { OnData = (p, _) => Turn(p.Transport) };
-            Socket peer = await ConnectPeerAsync(loop, protocol);
-            peer.Blocking = false;
+            Peer peer = await ConnectPeerAsync(loop, protocol);
             int offset = 0;
             int turns = 0;
             for (; offset < data.Length; turns++)
             {
                 int size = Math.Min(random.Next(1, random.Next(10) == 0 ? 30_000 : 600), data.Length - offset);
-                offset += peer.Send(data, offset, size, SocketFlags.None, out _);
+                offset += peer.TrySend(data.AsSpan(offset, size));
                 await NextIterationAsync(loop);
                 Turn(protocol.Transport);
             }
 
-            peer.Shutdown(SocketShutdown.Send);
+            peer.ShutdownSend();
             while (!protocol.Lost.Task.IsCompleted)
             {
                 await NextIterationAsync(loop);
@@ -609,16 +595,12 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
             OnPause = p => p.Transport.PauseReading(),
             OnResume = p => p.Transport.ResumeReading(),
         };
-        Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
-        Task sending = loop.RunInThreadAsync(() =>
-        {
-            peer.Send(data);
-            peer.Shutdown(SocketShutdown.Send);
-        });
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol);
+        Task sending = SendAndEndAsync(peer, data);
         await protocol.Paused.Task;
         await RequireIdleAsync(loop);
 
-        byte[] received = await ReadToEndAsync(peer);
+        byte[] received = await peer.ReadToEndAsync();
         await sending;
         await protocol.Lost.Task;
         AssertSame(data, received);

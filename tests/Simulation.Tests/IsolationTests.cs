@@ -58,7 +58,7 @@ public sealed class IsolationTests
                 client.Transport.PauseReading();
             });
             hosts.World.RunFor(TimeSpan.FromSeconds(1));
-            serverLoop!.CallSoon(() => server.Transport.Write(new byte[300_000]));
+            serverLoop!.CallSoon(() => server.Transport.Write(new byte[1_000_000]));
             hosts.World.RunFor(TimeSpan.FromSeconds(1));
             loop.CallSoon(client.Transport.ResumeReading);
             hosts.World.RunFor(TimeSpan.FromMinutes(1));

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Toolkit.Simulation;
 
 namespace Toolkit.Tests;
 
@@ -11,15 +12,27 @@ namespace Toolkit.Tests;
 /// </summary>
 public abstract class LoopContract(LoopUnderTest subject)
 {
+    /// <summary>Why a test requires a real machine.</summary>
+    protected const string NoOtherThread = "A simulation has no other thread.";
+
+    /// <inheritdoc cref="NoOtherThread"/>
+    protected const string TimeStandsStill = "Virtual time stands still while callbacks run.";
+
     /// <summary>Far more than any scenario takes, on any machine: what runs into it hangs.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
     private static readonly Lazy<bool> s_warm = new(WarmUp);
 
     private readonly List<ITestProtocol> _protocols = [];
-    private readonly List<Socket> _sockets = [];
+    private PeerNetwork? _network;
 
     protected LoopKind Kind => subject.Kind;
+
+    /// <inheritdoc cref="LoopUnderTest.IsSimulated"/>
+    protected bool IsSimulated => subject.IsSimulated;
+
+    /// <summary>The network of the scenario that runs, where its peers are.</summary>
+    protected PeerNetwork Network => _network ?? throw new InvalidOperationException("Peers live as long as a scenario does.");
 
     /// <summary>How long a scenario may take before it is said to hang.</summary>
     protected virtual TimeSpan Patience => s_patience;
@@ -43,6 +56,9 @@ public abstract class LoopContract(LoopUnderTest subject)
         }
     }
 
+    /// <summary>Skips what a simulation does not have: descriptors, tools, other threads, time that goes by itself.</summary>
+    protected void RequireRealMachine(string why) => Assert.SkipWhen(IsSimulated, why);
+
     /// <summary>Runs the scenario on a loop of this kind, and checks what must hold after every scenario.</summary>
     protected void Run(Func<EventLoop, Task> scenario, EventLoopOptions? options = null)
     {
@@ -54,6 +70,12 @@ public abstract class LoopContract(LoopUnderTest subject)
         try
         {
             using var loop = new EventLoop(options);
+            _network = subject.NewNetwork(loop);
+            if (IsSimulated)
+            {
+                TestContext.Current.TestOutputHelper?.WriteLine($"SIM_SEED={SimulatedWorld.Of(loop).Seed}");
+            }
+
             loop.ExceptionHandler = Errors.Add;
             using var watchdog = new Timer(
                 _ =>
@@ -72,7 +94,8 @@ public abstract class LoopContract(LoopUnderTest subject)
         }
         finally
         {
-            _sockets.ForEach(socket => socket.Dispose());
+            _network?.Dispose();
+            _network = null;
         }
 
         foreach (ITestProtocol protocol in _protocols)
@@ -136,12 +159,9 @@ public abstract class LoopContract(LoopUnderTest subject)
         return error;
     }
 
-    /// <summary>
-    /// A server with one connection: our end is the given protocol's, the peer is a socket of .NET's, which does what sockets
-    /// do and nothing of its own. Its awaits come back to the loop.
-    /// </summary>
-    protected async Task<Socket> ConnectPeerAsync<TProtocol>(
-        EventLoop loop, TProtocol protocol, TcpOptions? options = null, Action<Socket>? configurePeer = null)
+    /// <summary>A server with one connection: our end is the given protocol's, the other is the peer.</summary>
+    protected async Task<Peer> ConnectPeerAsync<TProtocol>(
+        EventLoop loop, TProtocol protocol, TcpOptions? options = null, PeerOptions? peerOptions = null)
         where TProtocol : StreamProtocol, ITestProtocol
     {
         Watch(protocol);
@@ -149,9 +169,7 @@ public abstract class LoopContract(LoopUnderTest subject)
             () => protocol,
             new IPEndPoint(IPAddress.Loopback, 0),
             new ServerOptions { MaxConnections = 1, Tcp = options ?? TcpOptions.Default });
-        Socket peer = NewSocket();
-        configurePeer?.Invoke(peer);
-        peer.Connect(server.EndPoints[0]); // the kernel answers; and what our end does at once cannot spoil it
+        Peer peer = Network.ConnectNow(server.EndPoints[0], peerOptions); // what our end does at once cannot spoil it
         while (!protocol.Grammar.IsMade)
         {
             await NextIterationAsync(loop);
@@ -159,26 +177,6 @@ public abstract class LoopContract(LoopUnderTest subject)
 
         server.Close();
         return peer;
-    }
-
-    /// <summary>A TCP socket that is disposed with the scenario.</summary>
-    protected Socket NewSocket(AddressFamily family = AddressFamily.InterNetwork)
-    {
-        var socket = new Socket(family, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        _sockets.Add(socket);
-        return socket;
-    }
-
-    /// <summary>Has the socket disposed with the scenario.</summary>
-    protected void Adopt(Socket socket) => _sockets.Add(socket);
-
-    /// <summary>A listening socket of .NET's on a port of the system's choice.</summary>
-    protected Socket NewListener(int backlog = 128)
-    {
-        Socket listener = NewSocket();
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen(backlog);
-        return listener;
     }
 
     /// <summary>Completes in the next iteration of the loop, after another poll.</summary>
@@ -189,6 +187,13 @@ public abstract class LoopContract(LoopUnderTest subject)
         return next.Task;
     }
 
+    /// <summary>
+    /// Completes in the next iteration, or, where time stands still while something runs, a moment later: for what takes its turn
+    /// beside something that waits for time to pass.
+    /// </summary>
+    protected Task NextTurnAsync(EventLoop loop)
+        => IsSimulated ? Task.Delay(TimeSpan.FromMilliseconds(1), loop.TimeProvider) : NextIterationAsync(loop);
+
     /// <summary>Waits, iteration by iteration, until the condition holds; the watchdog bounds it.</summary>
     protected static async Task UntilAsync(EventLoop loop, Func<bool> condition)
     {
@@ -198,13 +203,6 @@ public abstract class LoopContract(LoopUnderTest subject)
             // small machine.
             await Task.Delay(TimeSpan.FromMilliseconds(1), loop.TimeProvider);
         }
-    }
-
-    /// <summary>Closes with a reset instead of an end of file.</summary>
-    protected static void Reset(Socket socket)
-    {
-        socket.LingerState = new LingerOption(true, 0);
-        socket.Dispose();
     }
 
     /// <summary>Bytes in which every misplaced one shows.</summary>

@@ -1,3 +1,5 @@
+using Toolkit.Simulation;
+
 namespace Toolkit.Tests;
 
 /// <summary>The loop that a suite runs on: a kind, or a kind under conditions that are worth a run of their own.</summary>
@@ -14,5 +16,21 @@ public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Conf
     public static LoopUnderTest WholeBufferUring { get; } = new(
         LoopKind.Uring, options => options.Uring = new UringOptions { WholeBuffers = true });
 
-    public static implicit operator LoopUnderTest(LoopKind kind) => new(kind);
+    /// <summary>Makes the network of a scenario, in which the loop that runs it is: that of the machine.</summary>
+    public Func<EventLoop, PeerNetwork> NewNetwork { get; init; } = static _ => new RealPeers();
+
+    /// <summary>
+    /// Whether the loop lives in a simulation: it has one thread, virtual time that stands still while anything runs, and
+    /// nothing of the machine's.
+    /// </summary>
+    public bool IsSimulated { get; init; }
+
+    /// <summary>A simulated network, whose seed is drawn unless <c>SIM_SEED</c> gives it.</summary>
+    public static LoopUnderTest Simulated { get; } = new(LoopKind.Simulated)
+    {
+        NewNetwork = static loop => new SimulatedPeers(SimulatedWorld.HostOf(loop)),
+        IsSimulated = true,
+    };
+
+    public static implicit operator LoopUnderTest(LoopKind kind) => kind == LoopKind.Simulated ? Simulated : new(kind);
 }

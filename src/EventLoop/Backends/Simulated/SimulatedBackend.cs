@@ -94,13 +94,26 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
 
     public override int TrySend(IoHandle handle, ReadOnlySpan<byte> data, out SocketError error)
     {
-        if (Own(handle).Connection is { } connection)
+        if (Own(handle).Connection is not { } connection)
         {
-            return connection.Send(data, out error);
+            error = SocketError.NotConnected;
+            return 0;
         }
 
-        error = SocketError.NotConnected;
-        return 0;
+        // A kernel hands on what it takes, and takes more, as long as the other end of its loopback has room.
+        int sent = connection.Send(data, out error);
+        while (error == SocketError.WouldBlock)
+        {
+            World.SettleNetwork();
+            int more = connection.Send(data[sent..], out error);
+            sent += more;
+            if (more == 0)
+            {
+                break;
+            }
+        }
+
+        return sent;
     }
 
     public override long TrySend(IoHandle handle, ReadOnlySpan<ReadOnlyMemory<byte>> buffers, out SocketError error)

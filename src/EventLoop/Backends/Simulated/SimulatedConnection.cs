@@ -21,7 +21,7 @@ internal interface ISocketHolder
 /// </remarks>
 internal sealed class SimulatedConnection
 {
-    public const int DefaultBuffer = 64 * 1024;
+    public const int DefaultBuffer = 256 * 1024;
     private const int LeastBuffer = 2048;
 
     private readonly ByteQueue _received = new();

@@ -39,6 +39,10 @@ internal sealed class SimulatedFlow(SimulatedConnection sender)
     /// <summary>How many bytes the send buffer takes now. It holds what is not yet acknowledged.</summary>
     public int Room => Math.Max(0, sender.SendCapacity - _unsent.Length - (int)(_sent - _acknowledged));
 
+    /// <summary>Where it stands, for messages.</summary>
+    public string Description
+        => $"{_unsent.Length} bytes unsent, {_sent - _acknowledged} under way, window {_edge - _sent}";
+
     private SimulatedWorld World => sender.Host.World;
 
     private SimulatedConnection Receiver => sender.Peer!;
@@ -88,18 +92,18 @@ internal sealed class SimulatedFlow(SimulatedConnection sender)
     /// <summary>A reset, behind what is under way.</summary>
     public void SendReset(SimulatedConnection peer)
     {
-        if (!World.LinkBetween(sender.Host, peer.Host).TryPass(World.Now, 0, World.Network, out long arrival))
+        SimulatedLink way = World.LinkBetween(sender.Host, peer.Host);
+        if (!way.TryPass(World.Now, 0, World.Network, out long arrival))
         {
             return;
         }
 
-        // Not at the same moment as what is under way, which is told in any order.
-        _lastArrival = Math.Max(arrival, _lastArrival + 1);
-        World.Send(World.LinkBetween(sender.Host, peer.Host), _lastArrival, () =>
+        _lastArrival = Math.Max(arrival, _lastArrival);
+        World.ScheduleInNetwork(_lastArrival, isLast: true, action: () => way.Arrive(() =>
         {
             World.Note($"#{sender.Number} reset arrives at {peer.Host.Name}");
             peer.OnReset();
-        });
+        }));
     }
 
     private void Transmit()
@@ -247,7 +251,7 @@ internal sealed class SimulatedFlow(SimulatedConnection sender)
 
         _isRetrying = true;
         long deadline = _failingSince + (sender.UserTimeout ?? s_patience).Ticks;
-        World.Schedule(Math.Min(World.Now + _retryTime, deadline), Retry);
+        World.ScheduleInNetwork(Math.Min(World.Now + _retryTime, deadline), Retry);
         _retryTime = Math.Min(_retryTime * 2, s_longestRetry);
     }
 

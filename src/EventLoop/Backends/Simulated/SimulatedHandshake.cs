@@ -52,7 +52,7 @@ internal sealed class SimulatedHandshake
         (TimeSpan takes, SocketError error) = world.IsSilent(client.Remote.Address)
             ? (s_firstRetry * ((1 << (Repetitions + 1)) - 1), SocketError.TimedOut)
             : (s_unreachableAfter, SocketError.HostUnreachable);
-        world.Schedule(world.Now + takes.Ticks, () =>
+        world.ScheduleInNetwork(world.Now + takes.Ticks, () =>
         {
             if (!client.IsClosed)
             {
@@ -88,11 +88,11 @@ internal sealed class SimulatedHandshake
     {
         if (_tries == Repetitions)
         {
-            World.Schedule(World.Now + (s_firstRetry * (1 << _tries)).Ticks, () => End(SocketError.TimedOut));
+            World.ScheduleInNetwork(World.Now + (s_firstRetry * (1 << _tries)).Ticks, () => End(SocketError.TimedOut));
             return;
         }
 
-        World.Schedule(World.Now + (s_firstRetry * (1 << _tries)).Ticks, Ask);
+        World.ScheduleInNetwork(World.Now + (s_firstRetry * (1 << _tries)).Ticks, Ask);
         _tries++;
     }
 
@@ -176,7 +176,7 @@ internal sealed class SimulatedHandshake
         }
         else
         {
-            World.Schedule(World.Now + s_firstRetry.Ticks, () =>
+            World.ScheduleInNetwork(World.Now + s_firstRetry.Ticks, () =>
             {
                 // The server has asked again, and is answered again, by a reset if nobody is left.
                 if (_client.Failure == SocketError.Success)

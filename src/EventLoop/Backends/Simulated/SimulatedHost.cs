@@ -175,8 +175,8 @@ public sealed class SimulatedHost
     /// the handshake to an end; within one host that is at once.
     /// </summary>
     /// <param name="remote">Where somebody listens.</param>
-    /// <param name="receiveBufferSize">How many bytes wait to be read at most; 64 KiB by default, 2 KiB at least.</param>
-    /// <param name="sendBufferSize">How many bytes wait to be acknowledged at most; 64 KiB by default, 2 KiB at least.</param>
+    /// <param name="receiveBufferSize">How many bytes wait to be read at most; 256 KiB by default, 2 KiB at least.</param>
+    /// <param name="sendBufferSize">How many bytes wait to be acknowledged at most; 256 KiB by default, 2 KiB at least.</param>
     /// <exception cref="SocketException">The host has no address from which there is a way.</exception>
     public SimulatedPeer ConnectPeer(IPEndPoint remote, int? receiveBufferSize = null, int? sendBufferSize = null)
     {
@@ -283,7 +283,7 @@ public sealed class SimulatedHost
         {
             endPoint = new IPEndPoint(endPoint.Address, NextPort());
         }
-        else if (spec.Backlog is not null && IsTaken(endPoint, spec.ReusePort))
+        else if (IsTaken(endPoint, spec.ReusePort))
         {
             return SocketError.AddressAlreadyInUse;
         }

@@ -17,6 +17,19 @@ internal sealed class SimulatedLink(SimulatedHost from, SimulatedHost to, LinkCo
     /// <summary>What waits for the way to be released; null while it is not held.</summary>
     public List<Action>? Held { get; set; }
 
+    /// <summary>Something has come to the end of the way, where it may be held.</summary>
+    public void Arrive(Action action)
+    {
+        if (Held is { } held)
+        {
+            held.Add(action);
+        }
+        else
+        {
+            action();
+        }
+    }
+
     /// <summary>Lets what was held arrive, in its order.</summary>
     public void Release()
     {

@@ -10,7 +10,7 @@ namespace Toolkit.Simulation;
 public sealed class SimulatedPeer : ISocketHolder, IDisposable
 {
     private readonly SimulatedConnection _connection;
-    private TaskCompletionSource? _changed;
+    private readonly List<TaskCompletionSource> _waiting = [];
     private SocketError? _connectOutcome;
     private bool _isDisposed;
 
@@ -47,7 +47,7 @@ public sealed class SimulatedPeer : ISocketHolder, IDisposable
     internal static SimulatedPeer Connect(SimulatedHost host, IPEndPoint remote, int? receiveBufferSize, int? sendBufferSize)
     {
         var peer = new SimulatedPeer(host, remote, receiveBufferSize, sendBufferSize);
-        host.World.ProcessDueEvents(); // within a host the kernel answers at once
+        peer.Settle();
         return peer;
     }
 
@@ -75,6 +75,7 @@ public sealed class SimulatedPeer : ISocketHolder, IDisposable
             ThrowIf(error);
         }
 
+        Settle();
         return sent;
     }
 
@@ -84,12 +85,12 @@ public sealed class SimulatedPeer : ISocketHolder, IDisposable
     {
         while (!data.IsEmpty)
         {
-            int sent = TrySend(data.Span);
-            data = data[sent..];
-            if (sent == 0)
+            while (!_connection.IsWritable)
             {
                 await ChangeAsync().ConfigureAwait(false);
             }
+
+            data = data[TrySend(data.Span)..];
         }
     }
 
@@ -123,6 +124,7 @@ public sealed class SimulatedPeer : ISocketHolder, IDisposable
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         ThrowIf(_connection.ShutdownSend());
+        Settle();
     }
 
     /// <summary>Closes with a reset.</summary>
@@ -141,6 +143,9 @@ public sealed class SimulatedPeer : ISocketHolder, IDisposable
         }
     }
 
+    // Within a host the kernel needs no time, and nobody's help.
+    private void Settle() => _connection.Host.World.SettleNetwork();
+
     private void OnConnectEnded(SocketError error)
     {
         _connectOutcome = error;
@@ -152,11 +157,12 @@ public sealed class SimulatedPeer : ISocketHolder, IDisposable
     private Task ChangeAsync()
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        _changed ??= new TaskCompletionSource();
-        return _changed.Task;
+        var change = new TaskCompletionSource();
+        _waiting.Add(change);
+        return change.Task;
     }
 
-    private void Signal() => _connection.Host.World.CompleteSoon(ref _changed);
+    private void Signal() => _connection.Host.World.CompleteSoon(_waiting);
 
     private void Close(bool reset)
     {
@@ -165,6 +171,7 @@ public sealed class SimulatedPeer : ISocketHolder, IDisposable
             _isDisposed = true;
             _connection.Close(reset);
             Signal();
+            Settle();
         }
     }
 }
@@ -175,7 +182,7 @@ public sealed class SimulatedPeer : ISocketHolder, IDisposable
 public sealed class SimulatedPeerListener : ISocketHolder, IDisposable
 {
     private readonly SimulatedListener _listener;
-    private TaskCompletionSource? _changed;
+    private readonly List<TaskCompletionSource> _waiting = [];
 
     internal SimulatedPeerListener(SimulatedListener listener)
     {
@@ -195,8 +202,9 @@ public sealed class SimulatedPeerListener : ISocketHolder, IDisposable
         while (!_listener.HasNewcomers)
         {
             ObjectDisposedException.ThrowIf(!_listener.IsOpen, this);
-            _changed ??= new TaskCompletionSource();
-            await _changed.Task.ConfigureAwait(false);
+            var change = new TaskCompletionSource();
+            _waiting.Add(change);
+            await change.Task.ConfigureAwait(false);
         }
 
         return new SimulatedPeer(_listener.Accept());
@@ -205,7 +213,7 @@ public sealed class SimulatedPeerListener : ISocketHolder, IDisposable
     /// <summary>Accepts a connection if one is there at this moment.</summary>
     public SimulatedPeer? TryAccept()
     {
-        _listener.Host.World.ProcessDueEvents();
+        _listener.Host.World.SettleNetwork();
         return _listener.HasNewcomers ? new SimulatedPeer(_listener.Accept()) : null;
     }
 
@@ -221,5 +229,5 @@ public sealed class SimulatedPeerListener : ISocketHolder, IDisposable
 
     void ISocketHolder.OnSocketChanged() => Signal();
 
-    private void Signal() => _listener.Host.World.CompleteSoon(ref _changed);
+    private void Signal() => _listener.Host.World.CompleteSoon(_waiting);
 }

@@ -166,18 +166,8 @@ public sealed partial class SimulatedWorld
     }
 
     /// <summary>Has something arrive over a link.</summary>
-    internal void Send(SimulatedLink link, long arrival, Action action)
-        => Schedule(arrival, () =>
-        {
-            if (link.Held is { } held)
-            {
-                held.Add(action);
-            }
-            else
-            {
-                action();
-            }
-        });
+    internal void Send(SimulatedLink link, long arrival, Action action) 
+        => ScheduleInNetwork(arrival, () => link.Arrive(action));
 
     internal SimulatedHost? FindHost(SimulatedHost from, IPAddress address)
         => IPAddress.IsLoopback(address) ? from : _hosts.Find(host => host.Owns(address));
@@ -248,7 +238,7 @@ public sealed partial class SimulatedWorld
             {
                 if (connection is { KeepAlive: { } time, Peer: not null } && !IsPathWhole(connection))
                 {
-                    Schedule(Now + time.Ticks, () => GiveUpIfBroken(connection));
+                    ScheduleInNetwork(Now + time.Ticks, () => GiveUpIfBroken(connection));
                 }
             }
         }

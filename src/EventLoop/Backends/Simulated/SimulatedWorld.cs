@@ -26,7 +26,7 @@ public sealed partial class SimulatedWorld : IDisposable
     private const int StepsPerMoment = 1_000_000;
 
     private readonly SimulationOptions _options;
-    private readonly PriorityQueue<Action, (long Time, ulong Rank, long Sequence)> _events = new();
+    private readonly SimulatedEvents _events;
     private readonly List<(EventLoop Loop, SimulatedBackend Backend)> _loops = [];
     private readonly List<EventLoop> _runnable = [];
     private readonly List<(Task Task, string Name)> _watched = [];
@@ -35,7 +35,6 @@ public sealed partial class SimulatedWorld : IDisposable
     private readonly ManualResetEventSlim _foreignWake = new(); // its handle is never asked for: there is nothing to dispose
     private readonly long _timeLimit;
     private Thread? _thread;
-    private long _sequence;
     private int _stepsAtThisMoment;
     private bool _isStepping; // a loop runs within the world's step, and does not wait
     private bool _isRunning; // within a run from outside
@@ -55,6 +54,7 @@ public sealed partial class SimulatedWorld : IDisposable
         Seed = _options.ChooseSeed();
         var random = new SeededRandom(Seed);
         _schedule = random.Split("schedule");
+        _events = new SimulatedEvents(random.Split("events"));
         Network = random.Split("network");
         Random = random.Split("workload");
         _trace = new SimulationTrace(_options.Trace);
@@ -299,17 +299,25 @@ public sealed partial class SimulatedWorld : IDisposable
     internal void Shuffle<T>(List<T> items)
         => _schedule.Shuffle(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(items));
 
-    internal void Schedule(long time, Action action)
-        => _events.Enqueue(action, (Math.Max(time, Now), (ulong)_schedule.NextInt64(long.MaxValue), _sequence++));
+    /// <summary>Has something happen at a time; among what happens at the same time, in an order that the seed decides.</summary>
+    internal void Schedule(long time, Action action) => _events.Add(Math.Max(time, Now), action);
 
-    /// <summary>Completes what waits for a change, as an event of its own.</summary>
-    internal void CompleteSoon(ref TaskCompletionSource? waiting)
+    /// <inheritdoc cref="SimulatedEvents.AddToNetwork"/>
+    internal void ScheduleInNetwork(long time, Action action, bool isLast = false)
+        => _events.AddToNetwork(Math.Max(time, Now), action, isLast);
+
+    /// <summary>
+    /// Completes those who wait for a change, as an event each. None shares a task with another: of several that await one task,
+    /// .NET sends all but one to a thread of the pool.
+    /// </summary>
+    internal void CompleteSoon(List<TaskCompletionSource> waiting)
     {
-        if (waiting is { } completion)
+        foreach (TaskCompletionSource each in waiting)
         {
-            waiting = null;
-            Schedule(Now, completion.SetResult);
+            Schedule(Now, each.SetResult);
         }
+
+        waiting.Clear();
     }
 
     /// <summary>
@@ -318,7 +326,7 @@ public sealed partial class SimulatedWorld : IDisposable
     /// </summary>
     internal void ProcessDueEvents()
     {
-        if (!_events.TryPeek(out _, out (long Time, ulong Rank, long Sequence) first) || first.Time > Now)
+        if (_events.NextTime > Now)
         {
             return;
         }
@@ -327,7 +335,10 @@ public sealed partial class SimulatedWorld : IDisposable
         SynchronizationContext.SetSynchronizationContext(null);
         try
         {
-            DequeueDueEvents();
+            while (_events.TakeDue(Now) is { } action)
+            {
+                action();
+            }
         }
         finally
         {
@@ -335,11 +346,12 @@ public sealed partial class SimulatedWorld : IDisposable
         }
     }
 
-    private void DequeueDueEvents()
+    /// <summary>What has become due in the network happens; from within a call of a user's, too, since it calls nobody.</summary>
+    internal void SettleNetwork()
     {
-        while (_events.TryPeek(out _, out (long Time, ulong Rank, long Sequence) next) && next.Time <= Now)
+        while (_events.TakeDueOfNetwork(Now) is { } action)
         {
-            _events.Dequeue()();
+            action();
         }
     }
 
@@ -439,7 +451,7 @@ public sealed partial class SimulatedWorld : IDisposable
         if (handle.WriteSide is SendOperation)
         {
             yield return $"{host.Name}: #{handle.Connection?.Number} {handle.LocalEndPoint} waits until {handle.RemoteEndPoint} "
-                + "takes more";
+                + $"takes more: {handle.Connection?.Outgoing.Description}";
         }
 
         if (handle.WriteSide is ConnectOperation connect)
@@ -552,7 +564,7 @@ public sealed partial class SimulatedWorld : IDisposable
 
     private long NextTime(SimulatedBackend? except = null)
     {
-        long next = _events.TryPeek(out _, out (long Time, ulong Rank, long Sequence) first) ? first.Time : long.MaxValue;
+        long next = _events.NextTime;
         foreach ((EventLoop loop, SimulatedBackend backend) in _loops)
         {
             if (backend.Host.State == SimulatedHostState.Running && backend != except)

@@ -1,9 +1,9 @@
 using System.Net.Sockets;
 
-namespace Toolkit.Tests;
+namespace Toolkit.Tests.Samples;
 
-/// <summary>What a peer, a socket of .NET's, does as a whole and sockets do in parts.</summary>
-public static class PeerSockets
+/// <summary>What a client, a socket of .NET's, does as a whole and sockets do in parts.</summary>
+internal static class PeerSockets
 {
     /// <summary>Reads until the peer has sent so many bytes, or ended.</summary>
     public static async Task<byte[]> ReadAsync(Socket socket, int count)

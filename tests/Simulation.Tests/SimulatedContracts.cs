@@ -1,0 +1,36 @@
+using Toolkit.Tests.Contracts;
+
+// The contracts, on a simulated loop. What is only about the machine's kernel, or about threads, has nothing to say to it.
+namespace Toolkit.Tests.Backends;
+
+public sealed class SimulatedBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Simulated);
+
+public sealed class SimulatedConnectTests() : ConnectContract(LoopKind.Simulated);
+
+public sealed class SimulatedEchoTests() : EchoContract(LoopKind.Simulated);
+
+public sealed class SimulatedLoopDebugTests() : LoopDebugContract(LoopKind.Simulated);
+
+public sealed class SimulatedLoopFacesTests() : LoopFacesContract(LoopKind.Simulated);
+
+public sealed class SimulatedLoopRunningTests() : LoopRunningContract(LoopKind.Simulated);
+
+public sealed class SimulatedLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Simulated);
+
+public sealed class SimulatedReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated);
+
+public sealed class SimulatedSeamTests() : SeamContract(LoopKind.Simulated);
+
+public sealed class SimulatedServerTests() : ServerContract(LoopKind.Simulated);
+
+public sealed class SimulatedServerDrainTests() : ServerDrainContract(LoopKind.Simulated);
+
+public sealed class SimulatedServerInputTests() : ServerInputContract(LoopKind.Simulated);
+
+public sealed class SimulatedTcpCloseTests() : TcpCloseContract(LoopKind.Simulated);
+
+public sealed class SimulatedTcpFaultTests() : TcpFaultContract(LoopKind.Simulated);
+
+public sealed class SimulatedTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Simulated);
+
+public sealed class SimulatedTcpStreamTests() : TcpStreamContract(LoopKind.Simulated);
