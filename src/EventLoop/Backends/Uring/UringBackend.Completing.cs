@@ -68,6 +68,7 @@ internal sealed unsafe partial class UringBackend
         int told = 0;
         if (completion.HasBuffer)
         {
+            handle.HasReceived = true;
             told += TellReceived(handle, _buffers.Take(completion));
         }
 
@@ -75,7 +76,7 @@ internal sealed unsafe partial class UringBackend
         {
             if (-completion.Result == Errno.NoBuffers)
             {
-                _starved.Enqueue(handle);
+                (handle.HasReceived ? _fed : _starved).Enqueue(handle);
                 return told;
             }
 

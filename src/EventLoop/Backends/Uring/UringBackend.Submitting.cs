@@ -50,6 +50,7 @@ internal sealed unsafe partial class UringBackend
             return; // when it is being cancelled, its end starts it again
         }
 
+        handle.HasReceived = false;
         ref SubmissionEntry entry = ref Submit(handle, Work.Receive, IoUring.Receive);
         entry.Flags = IoUring.EntryBufferSelect;
         entry.Priority = IoUring.ReceiveMultishot;

@@ -64,7 +64,8 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
 
     // Loop thread only.
     private readonly Queue<UringHandle> _wanted = new(); // somebody wants leftovers again
-    private readonly Queue<UringHandle> _starved = new(); // their receive found no buffer
+    private readonly Queue<UringHandle> _starved = new(); // their receive found no buffer at all
+    private readonly Queue<UringHandle> _fed = new(); // theirs found some, and then no more
     private readonly Queue<CompletionEntry> _recalled = new(); // came at the end of a run
     private readonly List<UringHandle> _bursting = []; // listeners with a multishot accept
     private Ring? _ring;
@@ -145,20 +146,26 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
             : waits && taken == 0 ? PollEnding.TimedOut
             : PollEnding.ToldAll;
 
-        // Every piece that was told is back by now, so there are buffers.
-        for (int count = _starved.Count; count > 0; count--)
-        {
-            UringHandle starved = _starved.Dequeue();
-            Start(starved.ReadSide);
-            Start(starved.HangUp);
-        }
-
+        // Every piece that was told is back by now, so there are buffers. Who got none comes first, or a flood would take them
+        // all each time.
+        Restart(_starved);
+        Restart(_fed);
         if (_bursting.Count > 0)
         {
             EndBursts();
         }
 
         return told;
+    }
+
+    private void Restart(Queue<UringHandle> waiting)
+    {
+        for (int count = waiting.Count; count > 0; count--)
+        {
+            UringHandle handle = waiting.Dequeue();
+            Start(handle.ReadSide);
+            Start(handle.HangUp);
+        }
     }
 
     protected override void Arm(IoOperation operation)

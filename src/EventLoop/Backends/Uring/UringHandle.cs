@@ -19,6 +19,9 @@ internal sealed class UringHandle(UringBackend backend, int fd, StrongBox<Socket
     /// <summary>Of that, what it has been asked to end.</summary>
     public Work Cancelled { get; set; }
 
+    /// <summary>Whether the receive that was started last has received anything.</summary>
+    public bool HasReceived { get; set; }
+
     /// <summary>What has come for a reader or acceptor that did not want it at that moment; null when nothing ever has.</summary>
     public Leftovers? Leftovers { get; set; }
 
