@@ -166,7 +166,7 @@ public sealed partial class SimulatedWorld
     }
 
     /// <summary>Has something arrive over a link.</summary>
-    internal void Send(SimulatedLink link, long arrival, Action action) 
+    internal void Send(SimulatedLink link, long arrival, Action action)
         => ScheduleInNetwork(arrival, () => link.Arrive(action));
 
     internal SimulatedHost? FindHost(SimulatedHost from, IPAddress address)
