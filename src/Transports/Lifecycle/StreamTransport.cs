@@ -263,7 +263,8 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         }
         else
         {
-            _handle.Backend.Release(_handle, reset: !graceful);
+            // Who has reset the connection needs no reset, which would be a system call for nothing.
+            _handle.Backend.Release(_handle, reset: !graceful && _closeReason != CloseReason.Reset);
         }
 
         if (!IsSending)
