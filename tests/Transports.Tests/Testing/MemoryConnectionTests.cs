@@ -338,6 +338,32 @@ public sealed class MemoryConnectionTests
     });
 
     [Fact]
+    public void Close_WithinAGetBufferThatThrows_GoesOnThrowingAway() => MemoryLoop.Run(async (loop, errors) =>
+    {
+        var first = new RecordingBufferedProtocol();
+        first.OnGetBuffer = p =>
+        {
+            p.Transport.Close();
+            throw new ArithmeticException();
+        };
+        var second = new RecordingProtocol { OnMade = p => p.Transport.Write("x"u8), OnEof = _ => true };
+        await MemoryConnection.CreateAsync(
+            loop, first, second, s_narrow with { Tcp = new TcpOptions { LingerTime = TimeSpan.FromHours(1) } });
+        await first.Lost;
+        await second.Eof;
+        second.Transport.Write(new byte[10_000]);
+        second.Transport.Close();
+        await MemoryLoop.SettleAsync(loop);
+
+        Assert.Equal(0, loop.Host.ResidentCount);
+        Assert.Equal(10_001, second.Transport.BytesSent);
+        Assert.Null(await second.Lost);
+        Assert.IsType<ArithmeticException>(Assert.Single(errors).Exception);
+        errors.Clear();
+        MemoryLoop.RequireOrder(first.Grammar, second.Grammar);
+    });
+
+    [Fact]
     public void Close_TheOtherEndDoesNotRead_TimesOut() => MemoryLoop.Run(async loop =>
     {
         var first = new RecordingProtocol();
