@@ -218,6 +218,9 @@ public sealed partial class EventLoop
         }
     }
 
+    // The last resident may have left by a callback, with no I/O behind it that would end a wait.
+    private bool IsDeserted => _closing && Host.ResidentCount == 0;
+
     private void EvictResidents()
     {
         using var residence = new Residence(this, isLast: true);

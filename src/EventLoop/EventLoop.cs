@@ -208,7 +208,7 @@ public sealed partial class EventLoop : IDisposable
 
     private void PollForIo()
     {
-        long until = _ready.Count > 0 || _stopRequested ? 0 : Timers.NextDeadline();
+        long until = _ready.Count > 0 || _stopRequested || IsDeserted ? 0 : Timers.NextDeadline();
 
         // Completions run with the context cleared: code that uses ConfigureAwait(false), SslStream's for one, then stays
         // on this thread instead of going to the pool. User code is entered through a CallbackScope, which sets it.

@@ -14,18 +14,22 @@ public abstract class Transport
 {
     private static long s_lastId;
 
+    private readonly long _id;
     private StreamProtocol _protocol;
 
     /// <summary>Creates a transport that will call the given protocol.</summary>
     protected Transport(StreamProtocol protocol)
     {
         ArgumentNullException.ThrowIfNull(protocol);
-        Id = Interlocked.Increment(ref s_lastId);
+        _id = Interlocked.Increment(ref s_lastId);
         _protocol = protocol;
     }
 
-    /// <summary>A number that no other transport of the process has or had. Any thread.</summary>
-    public long Id { get; }
+    /// <summary>
+    /// A number that no other connection of the process has or had; a transport that stands in front of another has the
+    /// other's. Any thread.
+    /// </summary>
+    public virtual long Id => _id;
 
     /// <summary>When the connection was made. Any thread.</summary>
     public abstract DateTimeOffset StartTime { get; }
@@ -48,7 +52,7 @@ public abstract class Transport
     public abstract long UnsentBytes { get; }
 
     /// <summary>A place for whatever the user wants to find again with the transport.</summary>
-    public object? UserState { get; set; }
+    public virtual object? UserState { get; set; }
 
     /// <summary>
     /// The protocol that is called. When it is replaced, the new one gets no

@@ -277,6 +277,17 @@ public sealed class EventLoopIterationTests : IDisposable
     }
 
     [Fact]
+    public void Dispose_ResidentLeavesByACallback_DoesNotWait()
+    {
+        var told = new List<string>();
+        _loop.Host.AddResident(new Resident(_loop, told) { LeavesAtOnce = true });
+        _loop.Dispose();
+
+        Assert.Equal(["shutdown", "ended"], told);
+        Assert.All(_backend.Polls, until => Assert.Equal(0, until));
+    }
+
+    [Fact]
     public void Dispose_ResidentGoesOn_IsToldThatItsTimeIsUp()
     {
         List<string> told = [];
@@ -438,7 +449,16 @@ public sealed class EventLoopIterationTests : IDisposable
     {
         public int ResidentIndex { get; set; }
 
-        public void OnLoopShutdown() => told.Add("shutdown");
+        public bool LeavesAtOnce { get; init; }
+
+        public void OnLoopShutdown()
+        {
+            told.Add("shutdown");
+            if (LeavesAtOnce)
+            {
+                loop.Host.TryPost(_ => End(), null);
+            }
+        }
 
         public void OnLoopShutdownExpired()
         {

@@ -25,6 +25,20 @@ public sealed class FaultTests
     }
 
     [Fact]
+    public void Loss_OnANarrowLink_HasOnlyTheLostSentAgain()
+    {
+        using var hosts = new TwoHosts(link: new LinkConditions { Bandwidth = 10_000, Loss = 0.05 });
+        hosts.Serve(() => new TestProtocol());
+        TestProtocol client = hosts.Connect();
+        client.Transport.WriteLimits = new WriteLimits(1_000_000);
+
+        client.Transport.Write(new byte[200_000]); // twenty seconds, if all of it goes once
+        hosts.World.RunFor(TimeSpan.FromSeconds(25));
+
+        Assert.Equal(200_000, hosts.Served[0].ReceivedLength);
+    }
+
+    [Fact]
     public void Partition_Short_IsADelay()
     {
         using var hosts = new TwoHosts();

@@ -297,9 +297,9 @@ public sealed class WorldTests
             {
                 Connection<TestProtocol> connection = await loop.CreateConnectionAsync(() => new TestProtocol(), "hub", 80);
                 connection.Transport.Write("hello"u8);
-                await connection.Protocol.Record.FirstData.Task;
+                await connection.Protocol.FirstData.Task;
                 connection.Transport.Close();
-                await connection.Protocol.Record.Lost.Task;
+                await connection.Protocol.Lost.Task;
             }));
         }
 

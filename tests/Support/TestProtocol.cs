@@ -1,23 +1,57 @@
 namespace Toolkit.Tests;
 
-/// <summary>A protocol made of delegates. It keeps what it receives, unless told not to.</summary>
-public class TestProtocol : Protocol, ITestProtocol
+/// <summary>A protocol of the tests, of either kind.</summary>
+public interface ITestProtocol
 {
-    public CallbackRecord Record { get; } = new();
+    CallbackGrammar Grammar { get; }
 
-    public Action<TestProtocol>? OnMade { get; set; }
+    IReadOnlyList<string> Callbacks { get; }
+}
 
-    public DataAction? OnData { get; set; }
+/// <summary>The toolkit's recording protocol as the suites speak of it: its hooks know what they are handed.</summary>
+public class TestProtocol : RecordingProtocol, ITestProtocol
+{
+    public new Moment Made => new(base.Made);
 
-    public Func<TestProtocol, bool>? OnEof { get; set; }
+    public new Moment FirstData => new(base.FirstData);
 
-    public Action<TestProtocol>? OnPause { get; set; }
+    public new Moment Eof => new(base.Eof);
 
-    public Action<TestProtocol>? OnResume { get; set; }
+    public new Moment Paused => new(base.Paused);
 
-    public Action<TestProtocol, Exception?>? OnLost { get; set; }
+    public new Moment Resumed => new(base.Resumed);
 
-    public bool KeepsData { get; set; } = true;
+    public new Moment<Exception?> Lost => new(base.Lost);
+
+    public new Action<TestProtocol>? OnMade
+    {
+        set => base.OnMade = Typed(value);
+    }
+
+    public new Action<TestProtocol, ReadOnlySpan<byte>>? OnData
+    {
+        set => base.OnData = value is null ? null : (p, data) => value((TestProtocol)p, data);
+    }
+
+    public new Func<TestProtocol, bool>? OnEof
+    {
+        set => base.OnEof = value is null ? null : p => value((TestProtocol)p);
+    }
+
+    public new Action<TestProtocol>? OnPause
+    {
+        set => base.OnPause = Typed(value);
+    }
+
+    public new Action<TestProtocol>? OnResume
+    {
+        set => base.OnResume = Typed(value);
+    }
+
+    public new Action<TestProtocol, Exception?>? OnLost
+    {
+        set => base.OnLost = value is null ? null : (p, reason) => value((TestProtocol)p, reason);
+    }
 
     /// <summary>Has the action called in every callback, with its name.</summary>
     public void OnEvery(Action<string> action)
@@ -34,112 +68,28 @@ public class TestProtocol : Protocol, ITestProtocol
         };
     }
 
-    public override void ConnectionMade()
-    {
-        using IDisposable callback = Record.Enter(nameof(ConnectionMade), Transport, first: Record.Made);
-        OnMade?.Invoke(this);
-    }
-
-    public override void DataReceived(ReadOnlySpan<byte> data)
-    {
-        using IDisposable callback = Record.Enter(nameof(DataReceived), Transport, data.Length);
-        Record.Receive(data, KeepsData);
-        OnData?.Invoke(this, data);
-    }
-
-    public override bool EofReceived()
-    {
-        using IDisposable callback = Record.Enter(nameof(EofReceived), Transport, first: Record.Eof);
-        return OnEof?.Invoke(this) ?? false;
-    }
-
-    public override void PauseWriting()
-    {
-        using IDisposable callback = Record.Enter(nameof(PauseWriting), Transport, first: Record.Paused);
-        OnPause?.Invoke(this);
-    }
-
-    public override void ResumeWriting()
-    {
-        using IDisposable callback = Record.Enter(nameof(ResumeWriting), Transport, first: Record.Resumed);
-        OnResume?.Invoke(this);
-    }
-
-    public override void ConnectionLost(Exception? reason)
-    {
-        using IDisposable callback = Record.Enter(nameof(ConnectionLost), Transport);
-        Record.Lost.TrySetResult(reason);
-        OnLost?.Invoke(this, reason);
-    }
+    private static Action<RecordingProtocol>? Typed(Action<TestProtocol>? hook)
+        => hook is null ? null : p => hook((TestProtocol)p);
 }
-
-/// <summary>What a test does with bytes that are lent.</summary>
-public delegate void DataAction(TestProtocol protocol, ReadOnlySpan<byte> data);
 
 /// <summary>The same with a buffer of the protocol's own, of a chosen size.</summary>
-public class BufferedTestProtocol(int bufferSize = 1024) : BufferedProtocol, ITestProtocol
+public class BufferedTestProtocol(int bufferSize = 1024) : RecordingBufferedProtocol(bufferSize), ITestProtocol
 {
-    private readonly byte[] _buffer = new byte[bufferSize];
+    public new Moment Made => new(base.Made);
 
-    public CallbackRecord Record { get; } = new();
+    public new Moment FirstData => new(base.FirstData);
 
-    public Action<BufferedTestProtocol>? OnMade { get; set; }
+    public new Moment Eof => new(base.Eof);
 
-    public Func<BufferedTestProtocol, Memory<byte>>? OnGetBuffer { get; set; }
+    public new Moment Paused => new(base.Paused);
 
-    public Action<BufferedTestProtocol, int>? OnUpdated { get; set; }
+    public new Moment Resumed => new(base.Resumed);
 
-    public Func<BufferedTestProtocol, bool>? OnEof { get; set; }
-
-    public Action<BufferedTestProtocol>? OnPause { get; set; }
-
-    public Action<BufferedTestProtocol>? OnResume { get; set; }
-
-    public Action<BufferedTestProtocol, Exception?>? OnLost { get; set; }
-
-    public Memory<byte> Buffer => _buffer;
-
-    public override void ConnectionMade()
-    {
-        using IDisposable callback = Record.Enter(nameof(ConnectionMade), Transport, first: Record.Made);
-        OnMade?.Invoke(this);
-    }
-
-    public override Memory<byte> GetBuffer(int sizeHint)
-    {
-        using IDisposable callback = Record.Grammar.Enter(nameof(GetBuffer), Transport);
-        return OnGetBuffer?.Invoke(this) ?? _buffer;
-    }
-
-    public override void BufferUpdated(int count)
-    {
-        using IDisposable callback = Record.Enter(nameof(Protocol.DataReceived), Transport, count);
-        Record.Receive(_buffer.AsSpan(0, Math.Min(count, _buffer.Length)), keep: true);
-        OnUpdated?.Invoke(this, count);
-    }
-
-    public override bool EofReceived()
-    {
-        using IDisposable callback = Record.Enter(nameof(EofReceived), Transport, first: Record.Eof);
-        return OnEof?.Invoke(this) ?? false;
-    }
-
-    public override void PauseWriting()
-    {
-        using IDisposable callback = Record.Enter(nameof(PauseWriting), Transport, first: Record.Paused);
-        OnPause?.Invoke(this);
-    }
-
-    public override void ResumeWriting()
-    {
-        using IDisposable callback = Record.Enter(nameof(ResumeWriting), Transport, first: Record.Resumed);
-        OnResume?.Invoke(this);
-    }
-
-    public override void ConnectionLost(Exception? reason)
-    {
-        using IDisposable callback = Record.Enter(nameof(ConnectionLost), Transport);
-        Record.Lost.TrySetResult(reason);
-        OnLost?.Invoke(this, reason);
-    }
+    public new Moment<Exception?> Lost => new(base.Lost);
 }
+
+/// <summary>A task that ends with a callback.</summary>
+public readonly record struct Moment(Task Task);
+
+/// <summary>A task that ends with a callback, and has a result.</summary>
+public readonly record struct Moment<T>(Task<T> Task);

@@ -29,7 +29,7 @@ internal sealed class LingeringClose : IReceiver, ILoopResident
         _limit = loop.UnsafeCallLater(options.LingerTime, static self => ((LingeringClose)self!).End(), this);
         if (!receive.IsArmed)
         {
-            loop.Host.Backend.Submit(receive);
+            receive.Handle.Backend.Submit(receive);
         }
     }
 
@@ -53,7 +53,7 @@ internal sealed class LingeringClose : IReceiver, ILoopResident
 
         if (error == SocketError.OperationAborted)
         {
-            _loop.Host.Backend.Submit(_receive); // the cancellation of a paused reader has come through
+            _receive.Handle.Backend.Submit(_receive); // the cancellation of a paused reader has come through
         }
         else
         {
@@ -84,7 +84,7 @@ internal sealed class LingeringClose : IReceiver, ILoopResident
         if (!_receive.Handle.IsReleased)
         {
             _limit.Cancel();
-            _loop.Host.Backend.Release(_receive.Handle, reset: false);
+            _receive.Handle.Backend.Release(_receive.Handle, reset: false);
             _loop.Host.RemoveResident(this);
         }
     }

@@ -75,7 +75,9 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
         catch (Exception exception)
         {
             FailByProtocol(exception, nameof(BufferedProtocol.GetBuffer));
-            return default;
+
+            // Closed before it threw: a LingeringClose has taken the operation over, which must stay armed for it.
+            return _receive.Receiver == this ? default : new byte[WelcomeSize];
         }
 
         // Paused or replaced within the call: what arrives is for later, or for another.

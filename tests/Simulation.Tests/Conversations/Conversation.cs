@@ -1,4 +1,5 @@
 using System.Net;
+using Toolkit.Simulation;
 
 namespace Toolkit.Tests.Simulated.Conversations;
 
@@ -27,6 +28,7 @@ internal sealed class Talker(ConversationWorld world, bool isClient) : Protocol
 
     private bool _writingPaused;
     private bool _eofWhilePaused;
+    private TimeSpan? _mayResumeSince;
 
     public CallbackGrammar Grammar { get; } = new();
 
@@ -58,7 +60,7 @@ internal sealed class Talker(ConversationWorld world, bool isClient) : Protocol
 
     public override void ConnectionMade()
     {
-        using IDisposable callback = Grammar.Enter(nameof(ConnectionMade), Transport);
+        using CallbackEntry entry = Grammar.Enter(ProtocolCallback.ConnectionMade, Transport);
         IsMade = true;
         Loop = EventLoop.Current;
         var client = (IPEndPoint)(isClient ? Transport.LocalEndPoint : Transport.RemoteEndPoint)!;
@@ -77,7 +79,7 @@ internal sealed class Talker(ConversationWorld world, bool isClient) : Protocol
 
     public override void DataReceived(ReadOnlySpan<byte> data)
     {
-        using IDisposable callback = Grammar.Enter(nameof(DataReceived), Transport, data.Length);
+        using CallbackEntry entry = Grammar.Enter(ProtocolCallback.DataReceived, Transport, data.Length);
         foreach (byte value in data)
         {
             if (value != Conversation.ByteAt(!isClient, Received))
@@ -93,7 +95,7 @@ internal sealed class Talker(ConversationWorld world, bool isClient) : Protocol
 
     public override bool EofReceived()
     {
-        using IDisposable callback = Grammar.Enter(nameof(EofReceived), Transport);
+        using CallbackEntry entry = Grammar.Enter(ProtocolCallback.EofReceived, Transport);
         HasReceivedEof = true;
         world.Require(
             Other is null or { WasRefused: true } || Other.Accepted == Received,
@@ -106,14 +108,14 @@ internal sealed class Talker(ConversationWorld world, bool isClient) : Protocol
 
     public override void PauseWriting()
     {
-        using IDisposable callback = Grammar.Enter(nameof(PauseWriting), Transport);
+        using CallbackEntry entry = Grammar.Enter(ProtocolCallback.PauseWriting, Transport);
         _writingPaused = true;
         world.Note(Mark.Paused);
     }
 
     public override void ResumeWriting()
     {
-        using IDisposable callback = Grammar.Enter(nameof(ResumeWriting), Transport);
+        using CallbackEntry entry = Grammar.Enter(ProtocolCallback.ResumeWriting, Transport);
         _writingPaused = false;
         world.Note(_eofWhilePaused ? Mark.ResumedAfterEof : Mark.Resumed);
         world.OnCallback(this, nameof(ResumeWriting));
@@ -121,7 +123,7 @@ internal sealed class Talker(ConversationWorld world, bool isClient) : Protocol
 
     public override void ConnectionLost(Exception? reason)
     {
-        using IDisposable callback = Grammar.Enter(nameof(ConnectionLost), Transport);
+        using CallbackEntry entry = Grammar.Enter(ProtocolCallback.ConnectionLost, Transport);
         IsLost = true;
         world.OnLost(this, _writingPaused);
     }
@@ -178,9 +180,18 @@ internal sealed class Talker(ConversationWorld world, bool isClient) : Protocol
                 Transport.BytesSent + Transport.UnsentBytes == Accepted || Transport.UnsentBytes == 0,
                 $"{Accepted} accepted, {Transport.BytesSent} sent, {Transport.UnsentBytes} unsent");
             world.Require(Transport.BytesReceived == Received, "the count of received bytes is wrong");
+            RequireResumption();
             world.Require(
                 Transport.UnsentBytes <= (Transport.WriteLimits.HardCap ?? long.MaxValue - LargestWrite) + LargestWrite,
                 "more is unsent than the hard cap and a write");
         }
+    }
+
+    // A pause means that a send is under way; when it has come down to the mark, the resumption follows before time goes on.
+    private void RequireResumption()
+    {
+        bool mayResume = _writingPaused && Transport.UnsentBytes <= Transport.WriteLimits.Low && ConversationWorld.IsRunning(Loop);
+        world.Require(!mayResume || _mayResumeSince is null || Loop.Time == _mayResumeSince, "writing stays paused");
+        _mayResumeSince = mayResume ? _mayResumeSince ?? Loop.Time : null;
     }
 }

@@ -153,6 +153,7 @@ internal sealed class SimulatedFlow(SimulatedConnection sender)
     {
         if (Way.TryPass(World.Now, segment.Data.Length, World.Network, out long arrival))
         {
+            segment.IsOnItsWay = true;
             _lastArrival = Math.Max(arrival, _lastArrival);
             World.Send(Way, _lastArrival, () => Arrive(segment));
         }
@@ -165,6 +166,7 @@ internal sealed class SimulatedFlow(SimulatedConnection sender)
     private void Arrive(Segment segment)
     {
         SimulatedConnection receiver = Receiver;
+        segment.IsOnItsWay = false;
         if (receiver.Host.IsDown)
         {
             RetryLater();
@@ -271,7 +273,7 @@ internal sealed class SimulatedFlow(SimulatedConnection sender)
 
         foreach (Segment segment in _underWay.ToArray())
         {
-            if (!segment.IsThere)
+            if (segment.IsLost)
             {
                 Pass(segment);
             }
@@ -300,5 +302,10 @@ internal sealed class SimulatedFlow(SimulatedConnection sender)
 
         /// <summary>Whether the receiver's host has it.</summary>
         public bool IsThere { get; set; }
+
+        /// <summary>Whether it will arrive; to send it again would only fill a narrow link.</summary>
+        public bool IsOnItsWay { get; set; }
+
+        public bool IsLost => !IsThere && !IsOnItsWay;
     }
 }

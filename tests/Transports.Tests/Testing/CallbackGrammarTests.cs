@@ -1,12 +1,7 @@
-using System.Diagnostics;
-using System.IO.Pipes;
-using System.Net;
-using System.Net.Sockets;
-
-namespace Toolkit.Tests.Contracts;
+namespace Toolkit.Tests.Testing;
 
 /// <summary>A checker that objects to nothing proves nothing: transports that are wrong on purpose.</summary>
-public sealed class GrammarCheckerTests
+public sealed class CallbackGrammarTests
 {
     public static TheoryData<string, string> WrongTransports => new()
     {
@@ -63,7 +58,7 @@ public sealed class GrammarCheckerTests
     [Fact]
     public void Grammar_OffTheLoop_Objects()
     {
-        var protocol = new TestProtocol();
+        var protocol = new RecordingProtocol();
         var transport = new WrongTransport(protocol);
         protocol.ConnectionMade();
         transport.CloseWith(CloseReason.LocalClose);
@@ -76,7 +71,7 @@ public sealed class GrammarCheckerTests
     public void Grammar_WithoutTransport_Objects()
     {
         var grammar = new CallbackGrammar();
-        grammar.Enter("ConnectionMade", null).Dispose();
+        grammar.Enter(ProtocolCallback.ConnectionMade, null).Dispose();
         Assert.Contains(grammar.Violations, found => found.Contains("without a transport", StringComparison.Ordinal));
     }
 
@@ -86,9 +81,12 @@ public sealed class GrammarCheckerTests
     [InlineData("paused", "GetBuffer was called while reading was paused")]
     [InlineData("closing", "GetBuffer was called on a closing transport")]
     [InlineData("new", "GetBuffer was called when New")]
+    [InlineData("unasked", "BufferUpdated was called without GetBuffer before it")]
+    [InlineData("twice", "BufferUpdated was called without GetBuffer before it")]
+    [InlineData("nothing", "BufferUpdated was called without data")]
     public void Grammar_OfReplacedAndBufferedProtocols_Objects(string mistake, string violation) => OnLoop(_ =>
     {
-        var protocol = new BufferedTestProtocol();
+        var protocol = new RecordingBufferedProtocol();
         var transport = new WrongTransport(protocol);
         if (mistake != "new")
         {
@@ -98,7 +96,7 @@ public sealed class GrammarCheckerTests
         switch (mistake)
         {
             case "replaced":
-                new TestProtocol().Grammar.TakeOver(protocol.Grammar);
+                new RecordingProtocol().Grammar.TakeOver(protocol.Grammar);
                 protocol.BufferUpdated(1);
                 break;
             case "used":
@@ -112,6 +110,18 @@ public sealed class GrammarCheckerTests
                 transport.CloseWith(CloseReason.LocalClose);
                 protocol.GetBuffer(1);
                 break;
+            case "unasked":
+                protocol.BufferUpdated(1);
+                break;
+            case "twice":
+                protocol.GetBuffer(1);
+                protocol.BufferUpdated(1);
+                protocol.BufferUpdated(1);
+                break;
+            case "nothing":
+                protocol.GetBuffer(1);
+                protocol.BufferUpdated(0);
+                break;
             default:
                 protocol.GetBuffer(1);
                 break;
@@ -121,71 +131,86 @@ public sealed class GrammarCheckerTests
     });
 
     [Fact]
-    public void Contract_ScenarioBreaksTheGrammar_Fails()
+    public void ThrowIfViolated_SomethingWasWrong_SaysAllOfIt()
     {
-        var suite = new Wrong();
-        Exception failure = Assert.ThrowsAny<Exception>(suite.BreakGrammar);
-        Assert.Contains("ConnectionMade was called twice", failure.Message, StringComparison.Ordinal);
-        failure = Assert.ThrowsAny<Exception>(suite.ForgetLost);
-        Assert.Contains("ConnectionLost never", failure.Message, StringComparison.Ordinal);
-        failure = Assert.ThrowsAny<Exception>(suite.CauseError);
-        Assert.Contains("Unexpected errors", failure.Message, StringComparison.Ordinal);
-    }
+        var grammar = new CallbackGrammar();
+        grammar.ThrowIfViolated();
+        grammar.Enter(ProtocolCallback.DataReceived, null, 1).Dispose();
+        grammar.Enter(ProtocolCallback.ResumeWriting, null).Dispose();
 
-    [Theory]
-    [InlineData("socket")]
-    [InlineData("pipe")]
-    [InlineData("eventfd")]
-    [InlineData("eventpoll")]
-    public void Census_DescriptorLeaks_CountsIt(string kind)
-    {
-        Assert.SkipUnless(DescriptorCensus.IsSupported, "There is no /proc here.");
-        Leak(kind).Dispose(); // what the runtime makes once and keeps
-        DescriptorCensus before = DescriptorCensus.Take();
-        using (IDisposable leak = Leak(kind))
-        {
-            Assert.Contains(kind, DescriptorCensus.Take().GrowthSince(before), StringComparison.Ordinal);
-        }
+        InvalidOperationException thrown = Assert.Throws<InvalidOperationException>(grammar.ThrowIfViolated);
 
-        before.RequireNoGrowth();
-        Assert.Empty(DescriptorCensus.Take().GrowthSince(before));
+        Assert.All(grammar.Violations, violation => Assert.Contains(violation, thrown.Message, StringComparison.Ordinal));
+        Assert.Contains("DataReceived was called when New", thrown.Message, StringComparison.Ordinal);
+        Assert.Contains("ResumeWriting was called without a pause", thrown.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Census_DescriptorStays_Fails()
+    public void Finish_CalledTwice_ObjectsOnce()
     {
-        Assert.SkipUnless(DescriptorCensus.IsSupported, "There is no /proc here.");
-        using (new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
-        {
-            // Once for what the runtime keeps.
-        }
+        var grammar = new CallbackGrammar();
+        grammar.Finish();
+        Assert.Empty(grammar.Violations);
 
-        DescriptorCensus before = DescriptorCensus.Take();
-        using var leak = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        Exception failure = Assert.ThrowsAny<Exception>(before.RequireNoGrowth);
-        Assert.Contains("socket", failure.Message, StringComparison.Ordinal);
+        grammar = new CallbackGrammar();
+        grammar.Enter(ProtocolCallback.ConnectionMade, null).Dispose();
+        int before = grammar.Violations.Count;
+        grammar.Finish();
+        grammar.Finish();
+        Assert.Equal(before + 1, grammar.Violations.Count);
     }
 
-    private static IDisposable Leak(string kind)
+    [Fact]
+    public void Violations_OfATransportThatIsWrongForEver_AreBounded()
     {
-        switch (kind)
+        var grammar = new CallbackGrammar();
+        for (int i = 0; i < 1_000; i++)
         {
-            case "socket":
-                return new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            case "pipe":
-                var server = new AnonymousPipeServerStream(PipeDirection.In);
-                server.DisposeLocalCopyOfClientHandle();
-                return server;
-            default:
-                return new EventLoop(new EventLoopOptions { Kind = LoopKind.Epoll }); // one of each
+            grammar.Enter(ProtocolCallback.DataReceived, null).Dispose();
         }
+
+        Assert.Equal(100, grammar.Violations.Count);
     }
+
+    [Fact]
+    public void Enter_NoSuchCallback_Throws()
+        => Assert.Throws<ArgumentOutOfRangeException>(() =>
+        {
+            new CallbackGrammar().Enter((ProtocolCallback)99, null).Dispose();
+        });
+
+    [Fact]
+    public void TakeOver_Null_Throws() => Assert.Throws<ArgumentNullException>(() => new CallbackGrammar().TakeOver(null!));
+
+    [Fact]
+    public void Enter_AllIsWell_AllocatesNothing() => OnLoop(_ =>
+    {
+        var protocol = new RecordingProtocol();
+        var transport = new WrongTransport(protocol);
+        var grammar = new CallbackGrammar();
+        grammar.Enter(ProtocolCallback.ConnectionMade, transport).Dispose();
+        Receive(10_000); // compiled by then
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Receive(10_000);
+
+        // A run that is compiled anew meanwhile allocates a little; one object for each callback would be 240,000 bytes.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 20_000);
+        Assert.Empty(grammar.Violations);
+
+        void Receive(int times)
+        {
+            for (int i = 0; i < times; i++)
+            {
+                using CallbackEntry entry = grammar.Enter(ProtocolCallback.DataReceived, transport, 1);
+            }
+        }
+    });
 
     // M, D, E, P, R, L are callbacks, 0 is data without data; c closes, p pauses reading, n forgets the reason, s clears the
     // synchronization context; (XY) calls Y from within X.
     private static IReadOnlyList<string> Play(string calls)
     {
-        var protocol = new TestProtocol { KeepsData = false };
+        var protocol = new RecordingProtocol { KeepsData = false };
         OnLoop(_ =>
         {
             var transport = new WrongTransport(protocol);
@@ -267,93 +292,5 @@ public sealed class GrammarCheckerTests
             action(loop);
             return Task.CompletedTask;
         });
-    }
-
-    /// <summary>Suites that must not pass.</summary>
-    private sealed class Wrong() : LoopContract(LoopKind.Auto)
-    {
-        public void BreakGrammar() => Run(_ =>
-        {
-            TestProtocol protocol = Watch(new TestProtocol());
-            var transport = new WrongTransport(protocol);
-            protocol.ConnectionMade();
-            protocol.ConnectionMade();
-            transport.CloseWith(CloseReason.LocalClose);
-            protocol.ConnectionLost(null);
-            return Task.CompletedTask;
-        });
-
-        public void ForgetLost() => new Wrong().Forget();
-
-        private void Forget() => Run(loop =>
-        {
-            TestProtocol protocol = Watch(new TestProtocol());
-            _ = new WrongTransport(protocol);
-            protocol.ConnectionMade();
-            return Task.CompletedTask;
-        });
-
-        public void CauseError() => new Wrong().Fail();
-
-        private void Fail() => Run(async loop =>
-        {
-            loop.CallSoon(() => throw new ArithmeticException());
-            await NextIterationAsync(loop);
-        });
-    }
-
-    /// <summary>Does nothing of its own; what it should do is called by hand, and wrongly.</summary>
-    private sealed class WrongTransport : Transport
-    {
-        private CloseReason _reason;
-        private bool _paused;
-
-        public WrongTransport(StreamProtocol protocol)
-            : base(protocol)
-        {
-            BindProtocol();
-        }
-
-        public override DateTimeOffset StartTime => default;
-
-        public override EndPoint? LocalEndPoint => null;
-
-        public override EndPoint? RemoteEndPoint => null;
-
-        public override long BytesReceived => 0;
-
-        public override long BytesSent => 0;
-
-        public override long UnsentBytes => 0;
-
-        public override bool IsClosing => _reason != CloseReason.None;
-
-        public override CloseReason CloseReason => _reason;
-
-        public override bool IsReading => !_paused;
-
-        public override bool CanWriteEof => false;
-
-        public override WriteLimits WriteLimits { get; set; }
-
-        public void CloseWith(CloseReason reason) => _reason = reason;
-
-        public override WriteStatus Write(ReadOnlySpan<byte> data) => throw new UnreachableException();
-
-        public override WriteStatus WriteVectored(ReadOnlySpan<ReadOnlyMemory<byte>> buffers) => throw new UnreachableException();
-
-        public override void WriteEof() => throw new NotSupportedException();
-
-        public override void PauseReading() => _paused = true;
-
-        public override void ResumeReading() => _paused = false;
-
-        public override void Close() => throw new UnreachableException();
-
-        public override void Abort() => throw new UnreachableException();
-
-        protected override void VerifyAccess()
-        {
-        }
     }
 }
