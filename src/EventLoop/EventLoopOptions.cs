@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Toolkit.Backends;
+using Toolkit.Simulation;
 
 namespace Toolkit;
 
@@ -41,6 +42,12 @@ public sealed class EventLoopOptions
 
     /// <summary>What a loop of <see cref="LoopKind.Uring"/> shares with the kernel; the other kinds have no use for it.</summary>
     public UringOptions Uring { get; set; } = UringOptions.Default;
+
+    /// <summary>
+    /// Has everything happen to the loop's I/O that may happen to it, whatever its backend: a test of protocols. Null, the
+    /// default, is off. The loop's <see cref="EventLoop.BackendName"/> then says so, as in <c>chaos(epoll)</c>.
+    /// </summary>
+    public ChaosOptions? Chaos { get; set; }
 
     /// <summary>
     /// Where the loop, its transports and its servers log. Without it warnings and errors go to standard error, so that

@@ -104,7 +104,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
         peer.Shutdown(SocketShutdown.Send);
         await UntilDesertedAsync(loop);
 
-        Assert.Equal(["ConnectionMade", "DataReceived", "ConnectionLost"], protocol.Callbacks);
+        Assert.Equal(["ConnectionMade", "DataReceived", "ConnectionLost"], protocol.Outline);
         Assert.Equal(SocketError.Success, await EndOfAsync(peer));
     });
 

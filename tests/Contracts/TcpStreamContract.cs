@@ -27,7 +27,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
         await protocol.Lost.Task;
 
         Assert.Equal(0, receivedWhenMade);
-        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Callbacks);
+        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Outline);
     });
 
     [Fact]
@@ -207,7 +207,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
         await protocol.Lost.Task;
         server.Close();
 
-        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Callbacks);
+        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Outline);
         Assert.Equal("last words", protocol.ReceivedText);
     });
 
@@ -499,7 +499,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
 
         AssertSame("question"u8, question);
         Assert.Equal("answer", protocol.ReceivedText);
-        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Callbacks);
+        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Outline);
         Assert.Equal(CloseReason.LocalClose, protocol.Transport.CloseReason);
     });
 

@@ -19,6 +19,10 @@ public sealed class CallbackRecord
     /// <summary>The callbacks so far.</summary>
     public IReadOnlyList<string> Callbacks => _callbacks;
 
+    /// <summary>The same, with bytes that came in several pieces as one: a stream has no messages.</summary>
+    public IReadOnlyList<string> Outline
+        => [.. _callbacks.Where((name, i) => i == 0 || name != nameof(Protocol.DataReceived) || _callbacks[i - 1] != name)];
+
     public TaskCompletionSource Made { get; } = NewSource();
 
     public TaskCompletionSource FirstData { get; } = NewSource();
@@ -79,6 +83,8 @@ public static class TestProtocols
         public CallbackGrammar Grammar => protocol.Record.Grammar;
 
         public IReadOnlyList<string> Callbacks => protocol.Record.Callbacks;
+
+        public IReadOnlyList<string> Outline => protocol.Record.Outline;
 
         public TaskCompletionSource Made => protocol.Record.Made;
 

@@ -1,3 +1,5 @@
+using Toolkit.Simulation;
+
 namespace Toolkit.Tests;
 
 /// <summary>The loop that a suite runs on: a kind, or a kind under conditions that are worth a run of their own.</summary>
@@ -14,5 +16,14 @@ public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Conf
     public static LoopUnderTest WholeBufferUring { get; } = new(
         LoopKind.Uring, options => options.Uring = new UringOptions { WholeBuffers = true });
 
+    /// <summary>epoll, with everything happening that may, except errors.</summary>
+    public static LoopUnderTest ChaosEpoll { get; } = ChaosOver(LoopKind.Epoll);
+
+    /// <summary>io_uring, with everything happening that may, except errors.</summary>
+    public static LoopUnderTest ChaosUring { get; } = ChaosOver(LoopKind.Uring);
+
     public static implicit operator LoopUnderTest(LoopKind kind) => new(kind);
+
+    private static LoopUnderTest ChaosOver(LoopKind kind)
+        => new(kind, options => options.Chaos = ChaosOptions.Gentle with { Seed = (ulong)TestSeed.Draw() });
 }
