@@ -78,6 +78,7 @@ public abstract class TcpFaultContract(LoopUnderTest subject) : StreamContract(s
     [InlineData(true)]
     public void Reset_WhilePausedForWriting_IsToldWithoutAResumption(bool readingPaused) => Run(async loop =>
     {
+        RequireWholeTries();
         var protocol = new TestProtocol();
         Socket peer = await ConnectNarrowPeerAsync(loop, protocol);
         FillUp(protocol.Transport);

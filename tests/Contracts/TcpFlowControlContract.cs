@@ -57,6 +57,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     [Fact]
     public void PauseWriting_KernelTakesEverything_IsNotCalled() => Run(async loop =>
     {
+        RequireWholeTries();
         var protocol = new TestProtocol();
         Socket peer = await ConnectPeerAsync(loop, protocol, WithLimits(new WriteLimits(0)));
         Assert.Equal(WriteStatus.Accepted, protocol.Transport.Write(new byte[20_000]));
@@ -148,6 +149,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     [Fact]
     public void WriteLimits_RaisedAboveTheUnsent_ResumesLater() => Run(async loop =>
     {
+        RequireWholeTries();
         var protocol = new TestProtocol();
         Socket peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low)));
         Transport transport = protocol.Transport;
@@ -373,6 +375,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     [Fact]
     public void Write_InResumeWritingManyTimes_PausesAndResumesByTurns() => Run(async loop =>
     {
+        RequireWholeTries();
         int rounds = Pauses;
         int pauses = 0;
         int resumptions = 0;

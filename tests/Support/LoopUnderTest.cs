@@ -22,8 +22,11 @@ public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Conf
     /// <summary>io_uring, with everything happening that may, except errors.</summary>
     public static LoopUnderTest ChaosUring { get; } = ChaosOver(LoopKind.Uring);
 
+    /// <summary>Whether a send may take less than the kernel has room for, so that "it took no more" does not mean "it is full".</summary>
+    public bool HasShortTries { get; init; }
+
     public static implicit operator LoopUnderTest(LoopKind kind) => new(kind);
 
     private static LoopUnderTest ChaosOver(LoopKind kind)
-        => new(kind, options => options.Chaos = ChaosOptions.Gentle with { Seed = (ulong)TestSeed.Draw() });
+        => new(kind, options => options.Chaos = ChaosOptions.Gentle with { Seed = (ulong)TestSeed.Draw() }) { HasShortTries = true };
 }
