@@ -218,10 +218,10 @@ public sealed partial class ChaosBackend : IoBackend
     private static ReadOnlyMemory<byte>[] Cut(ReadOnlySpan<ReadOnlyMemory<byte>> buffers, long length)
     {
         var cut = new List<ReadOnlyMemory<byte>>();
-        foreach (ReadOnlyMemory<byte> buffer in buffers)
+        for (int i = 0; length > 0; i++)
         {
-            int part = (int)Math.Min(length, buffer.Length);
-            cut.Add(buffer[..part]);
+            int part = (int)Math.Min(length, buffers[i].Length);
+            cut.Add(buffers[i][..part]);
             length -= part;
         }
 
