@@ -47,7 +47,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
         Assert.True(pausedWithinWrite);
         Assert.InRange(unsentAtPause, High + 1, High + Chunk);
         Assert.Equal(written, transport.UnsentBytes + transport.BytesSent);
-        Assert.True(transport.BytesSent > 0, "The kernel was to be asked first.");
+        Assert.True(transport.BytesSent > 0 || HasShortTries, "The kernel was to be asked first.");
         Assert.Equal(WriteStatus.AcceptedOverHighWater, transport.Write(new byte[Chunk]));
         Assert.Equal(1, pauses);
         peer.Dispose();
@@ -459,10 +459,21 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     [Fact]
     public void PauseReading_InDataReceived_EndOfFileWaitsForResume() => Run(async loop =>
     {
-        var protocol = new TestProtocol { OnData = (p, _) => p.Transport.PauseReading() };
+        var whole = new TaskCompletionSource();
+        var protocol = new TestProtocol
+        {
+            OnData = (p, _) =>
+            {
+                if (p.ReceivedText == "data")
+                {
+                    p.Transport.PauseReading();
+                    whole.SetResult();
+                }
+            },
+        };
         Socket peer = await ConnectPeerAsync(loop, protocol);
         await SendAsync(peer, "data"u8.ToArray());
-        await protocol.FirstData.Task;
+        await whole.Task;
         peer.Shutdown(SocketShutdown.Send);
         await RequireIdleAsync(loop);
         Assert.Equal(["ConnectionMade", "DataReceived"], protocol.Outline);

@@ -304,6 +304,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
     public void Write_SeveralInOneCallback_LeaveTogether()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Segments are counted by Linux's TCP_INFO.");
+        RequireWholeTries();
         Run(async loop =>
         {
             long unsent = 0;

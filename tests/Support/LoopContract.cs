@@ -21,6 +21,9 @@ public abstract class LoopContract(LoopUnderTest subject)
 
     protected LoopKind Kind => subject.Kind;
 
+    /// <summary>Whether a send may take less than the kernel has room for, or nothing.</summary>
+    protected bool HasShortTries => subject.HasShortTries;
+
     /// <summary>How long a scenario may take before it is said to hang.</summary>
     protected virtual TimeSpan Patience => s_patience;
 
