@@ -101,7 +101,7 @@ public sealed partial class EventLoop : IDisposable
     public static EventLoop Current => s_current ?? throw new InvalidOperationException(
         "No event loop runs on this thread. Call this from a callback or coroutine of a loop, or use TryGetCurrent.");
 
-    /// <summary>The kind of loop in one lower-case word, such as <c>epoll</c>. Any thread.</summary>
+    /// <summary>The kind of loop in one lower-case word, such as <c>epoll</c>, or <c>chaos(epoll)</c>. Any thread.</summary>
     public string BackendName => _backend.Name;
 
     /// <summary>Whether the loop is running. Any thread.</summary>
@@ -271,7 +271,13 @@ public sealed partial class EventLoop : IDisposable
 
         int told = PollBackend(until);
         _toldInSeries += Math.Max(told, 1);
-        if (_backend.LastPoll != PollEnding.HasMore || _toldInSeries > Host.ResidentCount)
+        bool leavesMore = _backend.LastPoll switch
+        {
+            PollEnding.HeldBack => true,
+            PollEnding.HasMore => _toldInSeries <= Host.ResidentCount,
+            _ => false,
+        };
+        if (!leavesMore)
         {
             bool waited = _backend.LastPoll == PollEnding.TimedOut && until > _lookingSince && Clock.Now >= until;
             _polledAt = waited ? until : _lookingSince;

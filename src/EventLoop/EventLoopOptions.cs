@@ -56,6 +56,12 @@ public sealed class EventLoopOptions
     public SimulationOptions? Simulation { get; set; }
 
     /// <summary>
+    /// Has everything happen to the loop's I/O that may happen to it, whatever its backend: a test of protocols. Null, the
+    /// default, is off. The loop's <see cref="EventLoop.BackendName"/> then says so, as in <c>chaos(epoll)</c>.
+    /// </summary>
+    public ChaosOptions? Chaos { get; set; }
+
+    /// <summary>
     /// Where the loop, its transports and its servers log. Without it warnings and errors go to standard error, so that
     /// nothing is lost in silence.
     /// </summary>

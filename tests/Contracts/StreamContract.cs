@@ -100,15 +100,7 @@ public abstract class StreamContract(LoopUnderTest subject) : LoopContract(subje
             factory, new IPEndPoint(IPAddress.Loopback, 0), new ServerOptions { Tcp = options ?? TcpOptions.Default });
 
     /// <summary>A seed that is printed, and that TOOLKIT_SEED repeats.</summary>
-    protected static int NextSeed()
-    {
-        int seed = int.TryParse(
-            Environment.GetEnvironmentVariable("TOOLKIT_SEED"), NumberStyles.Integer, CultureInfo.InvariantCulture, out int given)
-            ? given
-            : Random.Shared.Next();
-        TestContext.Current.TestOutputHelper?.WriteLine($"TOOLKIT_SEED={seed}");
-        return seed;
-    }
+    protected static int NextSeed() => TestSeed.Draw();
 
     protected static string HashOf(ReadOnlySpan<byte> data) => Convert.ToHexString(SHA256.HashData(data));
 

@@ -104,7 +104,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
         peer.ShutdownSend();
         await UntilDesertedAsync(loop);
 
-        Assert.Equal(["ConnectionMade", "DataReceived", "ConnectionLost"], protocol.Callbacks);
+        Assert.Equal(["ConnectionMade", "DataReceived", "ConnectionLost"], protocol.Outline);
         Assert.Equal(SocketError.Success, await EndOfAsync(peer));
     });
 
@@ -193,7 +193,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
         Assert.True(protocol.Transport.IsClosing);
         Assert.Null(await protocol.Lost.Task);
         Assert.Equal(SocketError.ConnectionReset, await EndOfAsync(peer));
-        Assert.Equal(0, protocol.Transport.UnsentBytes);
+        await UntilAsync(loop, () => protocol.Transport.UnsentBytes == 0); // a send in flight has them until it ends
         await UntilDesertedAsync(loop);
     });
 

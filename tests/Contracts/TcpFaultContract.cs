@@ -75,6 +75,7 @@ public abstract class TcpFaultContract(LoopUnderTest subject) : StreamContract(s
     [InlineData(true)]
     public void Reset_WhilePausedForWriting_IsToldWithoutAResumption(bool readingPaused) => Run(async loop =>
     {
+        RequireWholeTries();
         var protocol = new TestProtocol();
         Peer peer = await ConnectNarrowPeerAsync(loop, protocol);
         FillUp(protocol.Transport);
@@ -180,8 +181,11 @@ public abstract class TcpFaultContract(LoopUnderTest subject) : StreamContract(s
         Exception? reason = await protocol.Lost.Task;
 
         AssertSame(response, protocol.Received);
-        Assert.Equal(CloseReason.Reset, Assert.IsType<ConnectionException>(reason).Reason);
-        Assert.DoesNotContain("EofReceived", protocol.Callbacks);
+        if (!HasShortTries) // a write that has to wait may fail after the end of file was told
+        {
+            Assert.Equal(CloseReason.Reset, Assert.IsType<ConnectionException>(reason).Reason);
+            Assert.DoesNotContain("EofReceived", protocol.Callbacks);
+        }
     });
 
     [Fact]
@@ -434,6 +438,11 @@ public abstract class TcpFaultContract(LoopUnderTest subject) : StreamContract(s
                 var protocol = new TestProtocol();
                 protocol.OnData = (p, _) =>
                 {
+                    if (p.ReceivedText != Sent)
+                    {
+                        return;
+                    }
+
                     loop.ReportError(new LoopError($"No number: {p.ReceivedText}", new FormatException(p.ReceivedText)));
                     throw new FormatException(p.ReceivedText);
                 };

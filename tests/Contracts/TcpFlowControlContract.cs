@@ -47,7 +47,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
         Assert.True(pausedWithinWrite);
         Assert.InRange(unsentAtPause, High + 1, High + Chunk);
         Assert.Equal(written, transport.UnsentBytes + transport.BytesSent);
-        Assert.True(transport.BytesSent > 0, "The kernel was to be asked first.");
+        Assert.True(transport.BytesSent > 0 || HasShortTries, "The kernel was to be asked first.");
         Assert.Equal(WriteStatus.AcceptedOverHighWater, transport.Write(new byte[Chunk]));
         Assert.Equal(1, pauses);
         peer.Dispose();
@@ -57,6 +57,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     [Fact]
     public void PauseWriting_KernelTakesEverything_IsNotCalled() => Run(async loop =>
     {
+        RequireWholeTries();
         var protocol = new TestProtocol();
         Peer peer = await ConnectPeerAsync(loop, protocol, WithLimits(new WriteLimits(0)));
         Assert.Equal(WriteStatus.Accepted, protocol.Transport.Write(new byte[20_000]));
@@ -148,6 +149,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     [Fact]
     public void WriteLimits_RaisedAboveTheUnsent_ResumesLater() => Run(async loop =>
     {
+        RequireWholeTries();
         var protocol = new TestProtocol();
         Peer peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low)));
         Transport transport = protocol.Transport;
@@ -365,6 +367,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
     [Fact]
     public void Write_InResumeWritingManyTimes_PausesAndResumesByTurns() => Run(async loop =>
     {
+        RequireWholeTries();
         int rounds = Pauses;
         int pauses = 0;
         int resumptions = 0;
@@ -441,20 +444,31 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
         protocol.Transport.ResumeReading();
         Assert.Equal(["ConnectionMade"], protocol.Callbacks);
         await protocol.Lost.Task;
-        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Callbacks);
+        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Outline);
         Assert.Equal("data", protocol.ReceivedText);
     });
 
     [Fact]
     public void PauseReading_InDataReceived_EndOfFileWaitsForResume() => Run(async loop =>
     {
-        var protocol = new TestProtocol { OnData = (p, _) => p.Transport.PauseReading() };
+        var whole = new TaskCompletionSource();
+        var protocol = new TestProtocol
+        {
+            OnData = (p, _) =>
+            {
+                if (p.ReceivedText == "data")
+                {
+                    p.Transport.PauseReading();
+                    whole.SetResult();
+                }
+            },
+        };
         Peer peer = await ConnectPeerAsync(loop, protocol);
         await peer.SendAsync("data"u8.ToArray());
-        await protocol.FirstData.Task;
+        await whole.Task;
         peer.ShutdownSend();
         await RequireIdleAsync(loop);
-        Assert.Equal(["ConnectionMade", "DataReceived"], protocol.Callbacks);
+        Assert.Equal(["ConnectionMade", "DataReceived"], protocol.Outline);
 
         protocol.Transport.ResumeReading();
         Assert.Null(await protocol.Lost.Task);

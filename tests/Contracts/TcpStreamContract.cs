@@ -25,7 +25,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
         await protocol.Lost.Task;
 
         Assert.Equal(0, receivedWhenMade);
-        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Callbacks);
+        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Outline);
     });
 
     [Fact]
@@ -201,7 +201,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
         await protocol.Lost.Task;
         server.Close();
 
-        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Callbacks);
+        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Outline);
         Assert.Equal("last words", protocol.ReceivedText);
     });
 
@@ -299,6 +299,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
     {
         RequireRealMachine("Segments are counted by Linux's TCP_INFO.");
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Segments are counted by Linux's TCP_INFO.");
+        RequireWholeTries();
         Run(async loop =>
         {
             long unsent = 0;
@@ -494,7 +495,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
 
         AssertSame("question"u8, question);
         Assert.Equal("answer", protocol.ReceivedText);
-        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Callbacks);
+        Assert.Equal(["ConnectionMade", "DataReceived", "EofReceived", "ConnectionLost"], protocol.Outline);
         Assert.Equal(CloseReason.LocalClose, protocol.Transport.CloseReason);
     });
 

@@ -418,6 +418,20 @@ public sealed class EventLoopIterationTests : IDisposable
     }
 
     [Fact]
+    public void Poll_HoldsSomethingBack_TimersWaitHoweverLittleIsTold()
+    {
+        int polls = 0;
+        _loop.CallSoon(() => _clock.Advance(TimeSpan.FromSeconds(5)));
+        _loop.CallLater(TimeSpan.FromSeconds(1), () =>
+        {
+            Assert.Equal(11, polls);
+            _loop.Stop();
+        });
+        _backend.Left = () => ++polls <= 10 ? PollEnding.HeldBack : PollEnding.ToldAll;
+        _loop.RunForever();
+    }
+
+    [Fact]
     public void Spin_NothingComes_LooksAgainUntilTheTimeIsUp()
     {
         var clock = new ManualClock();

@@ -34,6 +34,9 @@ public abstract class LoopContract(LoopUnderTest subject)
     /// <summary>The network of the scenario that runs, where its peers are.</summary>
     protected PeerNetwork Network => _network ?? throw new InvalidOperationException("Peers live as long as a scenario does.");
 
+    /// <summary>Whether a send may take less than the kernel has room for, or nothing.</summary>
+    protected bool HasShortTries => subject.HasShortTries;
+
     /// <summary>How long a scenario may take before it is said to hang.</summary>
     protected virtual TimeSpan Patience => s_patience;
 
@@ -58,6 +61,12 @@ public abstract class LoopContract(LoopUnderTest subject)
 
     /// <summary>Skips what a simulation does not have: descriptors, tools, other threads, time that goes by itself.</summary>
     protected void RequireRealMachine(string why) => Assert.SkipWhen(IsSimulated, why);
+
+    /// <summary>
+    /// Skips a scenario that counts on the kernel's taking all that it has room for, and being full when it takes no more.
+    /// </summary>
+    protected void RequireWholeTries() => Assert.SkipWhen(
+        subject.HasShortTries, "Under chaos a send takes less than there is room for, and this counts on what the kernel takes.");
 
     /// <summary>Runs the scenario on a loop of this kind, and checks what must hold after every scenario.</summary>
     protected void Run(Func<EventLoop, Task> scenario, EventLoopOptions? options = null)

@@ -16,6 +16,22 @@ public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Conf
     public static LoopUnderTest WholeBufferUring { get; } = new(
         LoopKind.Uring, options => options.Uring = new UringOptions { WholeBuffers = true });
 
+    /// <summary>A simulated network, whose seed is drawn unless <c>SIM_SEED</c> gives it.</summary>
+    public static LoopUnderTest Simulated { get; } = new(LoopKind.Simulated)
+    {
+        NewNetwork = static loop => new SimulatedPeers(SimulatedWorld.HostOf(loop)),
+        IsSimulated = true,
+    };
+
+    /// <summary>epoll, with everything happening that may, except errors.</summary>
+    public static LoopUnderTest ChaosEpoll { get; } = UnderChaos(LoopKind.Epoll);
+
+    /// <summary>io_uring, with everything happening that may, except errors.</summary>
+    public static LoopUnderTest ChaosUring { get; } = UnderChaos(LoopKind.Uring);
+
+    /// <summary>A simulated network, with everything happening that may, except errors.</summary>
+    public static LoopUnderTest ChaosSimulated { get; } = UnderChaos(Simulated);
+
     /// <summary>Makes the network of a scenario, in which the loop that runs it is: that of the machine.</summary>
     public Func<EventLoop, PeerNetwork> NewNetwork { get; init; } = static _ => new RealPeers();
 
@@ -25,12 +41,14 @@ public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Conf
     /// </summary>
     public bool IsSimulated { get; init; }
 
-    /// <summary>A simulated network, whose seed is drawn unless <c>SIM_SEED</c> gives it.</summary>
-    public static LoopUnderTest Simulated { get; } = new(LoopKind.Simulated)
-    {
-        NewNetwork = static loop => new SimulatedPeers(SimulatedWorld.HostOf(loop)),
-        IsSimulated = true,
-    };
+    /// <summary>Whether a send may take less than the kernel has room for, so that "it took no more" does not mean "it is full".</summary>
+    public bool HasShortTries { get; init; }
 
     public static implicit operator LoopUnderTest(LoopKind kind) => kind == LoopKind.Simulated ? Simulated : new(kind);
+
+    private static LoopUnderTest UnderChaos(LoopUnderTest quiet) => quiet with
+    {
+        Configure = options => options.Chaos = ChaosOptions.Gentle with { Seed = (ulong)TestSeed.Draw() },
+        HasShortTries = true,
+    };
 }

@@ -9,6 +9,9 @@ namespace Toolkit.Backends;
 internal static class BackendCatalog
 {
     public static IoBackend Create(EventLoopOptions options)
+        => options.Chaos is { } chaos ? new ChaosBackend(CreateBare(options), chaos) : CreateBare(options);
+
+    private static IoBackend CreateBare(EventLoopOptions options)
     {
         if (options.BackendFactory is { } factory)
         {

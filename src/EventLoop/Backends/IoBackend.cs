@@ -62,7 +62,9 @@ public abstract class IoBackend : IDisposable
     // Ends that were decided on outside of Poll wait here for the next one.
     private readonly Queue<(IoOperation Operation, SocketError Error)> _pendingEnds = new();
 
-    /// <summary>The kind of backend in one lower-case word, such as <c>epoll</c>.</summary>
+    /// <summary>
+    /// The kind of backend in one lower-case word, such as <c>epoll</c>. A decorator puts its own around the other's.
+    /// </summary>
     public abstract string Name { get; }
 
     /// <summary>The clock that timers and <see cref="Poll"/> follow.</summary>

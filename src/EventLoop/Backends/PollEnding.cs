@@ -11,4 +11,10 @@ public enum PollEnding
 
     /// <summary>It told as much as one poll may, and there is more; the next polls tell it in the order in which it came.</summary>
     HasMore,
+
+    /// <summary>
+    /// It holds something back that had come when the series of polls that end so began, and goes on to tell it without having
+    /// been asked to wait. A series is short: a decorator that delays what it was told, for a few polls, ends so.
+    /// </summary>
+    HeldBack,
 }

@@ -108,7 +108,8 @@ public sealed partial class SimulatedWorld : IDisposable
     public static SimulatedHost HostOf(EventLoop loop)
     {
         ArgumentNullException.ThrowIfNull(loop);
-        return loop.Host.Backend is SimulatedBackend backend
+        IoBackend bare = loop.Host.Backend is ChaosBackend { Inner: var inner } ? inner : loop.Host.Backend;
+        return bare is SimulatedBackend backend
             ? backend.Host
             : throw new InvalidOperationException(
                 $"This is a loop on {loop.BackendName}. Make a simulated one: {nameof(LoopKind)}.{nameof(LoopKind.Simulated)}.");
@@ -487,7 +488,8 @@ public sealed partial class SimulatedWorld : IDisposable
         foreach ((EventLoop loop, SimulatedBackend backend) in _loops)
         {
             if (backend != except && backend.Host.State == SimulatedHostState.Running
-                && (backend.HasSomething || backend.IsWoken || loop.HasCallbacks || loop.Timers.NextDeadline() <= Now))
+                && (backend.HasSomething || backend.IsWoken || loop.HasCallbacks || loop.Timers.NextDeadline() <= Now
+                    || loop.Host.Backend is ChaosBackend { IsHolding: true }))
             {
                 _runnable.Add(loop);
             }

@@ -1,0 +1,70 @@
+using Toolkit.Tests.Contracts;
+
+// The contracts, with everything happening that the seam allows, except errors: those are the business of ErrorInjectionTests.
+namespace Toolkit.Tests.Backends;
+
+public sealed class ChaosEpollBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollConnectTests() : ConnectContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringConnectTests() : ConnectContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedConnectTests() : ConnectContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollEchoTests() : EchoContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringEchoTests() : EchoContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedEchoTests() : EchoContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollSeamTests() : SeamContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringSeamTests() : SeamContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedSeamTests() : SeamContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollServerTests() : ServerContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringServerTests() : ServerContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedServerTests() : ServerContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollServerDrainTests() : ServerDrainContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringServerDrainTests() : ServerDrainContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedServerDrainTests() : ServerDrainContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollTcpCloseTests() : TcpCloseContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringTcpCloseTests() : TcpCloseContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedTcpCloseTests() : TcpCloseContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollTcpFaultTests() : TcpFaultContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringTcpFaultTests() : TcpFaultContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedTcpFaultTests() : TcpFaultContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollTcpStreamTests() : TcpStreamContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedTcpStreamTests() : TcpStreamContract(LoopUnderTest.ChaosSimulated);
