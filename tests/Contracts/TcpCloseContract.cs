@@ -128,6 +128,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     [Fact]
     public void Close_PeerReadsSlowly_LingerTimeBeginsAnewWithEveryByte() => Run(async loop =>
     {
+        RequireVirtualTime();
         byte[] data = Pattern(1_000_000);
         TimeSpan lingerTime = TimeSpan.FromSeconds(1);
         var protocol = new TestProtocol();

@@ -43,7 +43,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
         Assert.Same(protocol.Transport, connection.Transport);
 
         await UntilAsync(loop, () => protocol.ReceivedLength >= 8);
-        connection.Transport.Close();
+        connection.Transport.Abort();
         await protocol.Lost.Task;
     });
 
@@ -109,9 +109,9 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
         for (int turn = 0; await peer.ReceiveAsync(buffer) is var count and > 0; turn++)
         {
             hash.AppendData(buffer.AsSpan(0, count));
-            if (turn % 64 == 0)
+            if (turn is 0 or 64)
             {
-                // Paused, or done: so now and then the reader is the slower of the two.
+                // Paused, or done: so twice the reader is the slower of the two. A kernel takes a while to open a window again.
                 await UntilAsync(loop, () => writerRests);
             }
         }

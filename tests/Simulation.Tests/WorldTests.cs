@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using Toolkit.Backends;
 using Toolkit.Simulation;
 
 namespace Toolkit.Tests.Simulated;
@@ -351,4 +352,48 @@ public sealed class WorldTests
 
     [MethodImpl(MethodImplOptions.NoInlining)] // it is looked for in a stack trace
     private static void PostFromElsewhere(EventLoop loop) => loop.CallSoonThreadSafe(() => { });
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Send_BytesChangedBeforeItsEnd_IsAnError(bool released)
+    {
+        using var world = new SimulatedWorld();
+        SimulatedHost server = world.AddHost("server", "10.0.0.1");
+        SimulatedHost client = world.AddHost("client", "10.0.0.2");
+        var address = new IPEndPoint(server.Addresses[0], 80);
+        using SimulatedPeerListener listener = server.ListenAsPeer(address);
+        byte[] data = new byte[10_000_000];
+        var owner = new Sender();
+        client.Start(async loop =>
+        {
+            IoBackend backend = loop.Host.Backend;
+            IoHandle handle = backend.Open(new HandleSpec { AddressFamily = address.AddressFamily }, out _)!;
+            backend.Submit(new ConnectOperation(handle, address, owner));
+            await owner.Connected.Task;
+            int sent = backend.TrySend(handle, data, out _);
+            backend.Submit(new SendOperation(handle, owner) { Data = data.AsMemory(sent) });
+            if (released)
+            {
+                backend.Release(handle, reset: true);
+            }
+
+            data[^1]++;
+        });
+
+        SimulationException error = Assert.Throws<SimulationException>(() => world.RunFor(TimeSpan.FromMinutes(1)));
+
+        Assert.Contains("client: the bytes of a send to 10.0.0.1:80 were changed before its end was told", error.Message);
+    }
+
+    private sealed class Sender : ISender, IConnector
+    {
+        public TaskCompletionSource Connected { get; } = new();
+
+        public void OnSent(int count, SocketError error)
+        {
+        }
+
+        public void OnConnectEnded(SocketError error) => Connected.SetResult();
+    }
 }

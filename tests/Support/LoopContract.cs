@@ -62,6 +62,9 @@ public abstract class LoopContract(LoopUnderTest subject)
     /// <summary>Skips what a simulation does not have: descriptors, tools, other threads, time that goes by itself.</summary>
     protected void RequireRealMachine(string why) => Assert.SkipWhen(IsSimulated, why);
 
+    /// <summary>Skips what waits for seconds and asks nothing of a backend that it is not asked elsewhere.</summary>
+    protected void RequireVirtualTime() => Assert.SkipUnless(IsSimulated, "It takes seconds, which go by at once on simulated loops.");
+
     /// <summary>
     /// Skips a scenario that counts on the kernel's taking all that it has room for, and being full when it takes no more.
     /// </summary>

@@ -167,10 +167,10 @@ internal sealed class ConversationWorld
 
     private void Play()
     {
-        _server.Start(ServeAsync);
+        _server.Start(ServeAsync, NewOptions());
         foreach (SimulatedHost client in _clients)
         {
-            client.Start(ConnectAsync);
+            client.Start(ConnectAsync, NewOptions());
         }
 
         for (int i = Random.Chance(0.7) ? Random.Next(1, 6) : 0; i > 0; i--)
@@ -189,6 +189,18 @@ internal sealed class ConversationWorld
         }
 
         RequireSettled();
+    }
+
+    private EventLoopOptions NewOptions()
+    {
+        var options = new EventLoopOptions();
+        if (Random.Chance(0.2))
+        {
+            Note(Mark.UnderChaos);
+            options.Chaos = ChaosOptions.Gentle with { Seed = (ulong)Random.NextInt64(long.MaxValue) };
+        }
+
+        return options;
     }
 
     private async Task ServeAsync(EventLoop loop)

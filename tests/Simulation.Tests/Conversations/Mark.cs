@@ -29,4 +29,5 @@ internal enum Mark
     HostPaused,
     Shed,
     Overflow,
+    UnderChaos,
 }

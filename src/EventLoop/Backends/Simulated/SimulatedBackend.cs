@@ -19,6 +19,7 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
     private readonly List<SimulatedHandle> _toLookAt = [];
     private readonly List<SimulatedHandle> _looking = [];
     private readonly List<SimulatedHandle> _handles = [];
+    private readonly Dictionary<SendOperation, byte[]> _lent = []; // what is armed, and how its bytes were then
     private readonly byte[] _receiveBuffer = new byte[ReceiveBufferSize];
     private volatile bool _isWoken;
 
@@ -42,6 +43,7 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
     public override int Poll(long untilTicks)
     {
         World.BeginPoll();
+        RequireLentBytesUnchanged();
         int told = TellPendingEnds();
         bool timedOut = told == 0 && untilTicks > 0 && World.WaitFor(this, untilTicks);
         _isWoken = false;
@@ -164,6 +166,11 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
     protected override void Arm(IoOperation operation)
     {
         var handle = (SimulatedHandle)operation.Handle;
+        if (operation is SendOperation send)
+        {
+            _lent[send] = send.Data.ToArray();
+        }
+
         if (operation is ConnectOperation connect)
         {
             Connect(handle, connect);
@@ -214,6 +221,24 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
         }
 
         Host.Forget(this);
+    }
+
+    // A kernel that completes may read the bytes of a send until its end is told, even if the handle was released.
+    private void RequireLentBytesUnchanged()
+    {
+        foreach ((SendOperation send, byte[] bytes) in _lent)
+        {
+            if (!send.IsArmed)
+            {
+                _lent.Remove(send);
+            }
+            else if (!send.Data.Span.SequenceEqual(bytes))
+            {
+                throw new SimulationException(
+                    World.Seed,
+                    $"{Host.Name}: the bytes of a send to {send.Handle.RemoteEndPoint} were changed before its end was told.");
+            }
+        }
     }
 
     private static SimulatedHandle Own(IoHandle handle) => (SimulatedHandle)handle;
