@@ -109,6 +109,7 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
     [InlineData("close")]
     [InlineData("abort")]
     [InlineData("throw")]
+    [InlineData("close and throw")]
     public void GetBuffer_EndsTheConnection_NoBytesAreTold(string how) => Run(async loop =>
     {
         var protocol = new BufferedTestProtocol
@@ -124,6 +125,9 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
                     case "abort":
                         p.Transport.Abort();
                         break;
+                    case "close and throw":
+                        p.Transport.Close();
+                        throw new ArithmeticException();
                     default:
                         throw new ArithmeticException();
                 }
@@ -135,13 +139,13 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
         await peer.SendAsync(new byte[100_000]);
         await protocol.Lost.Task;
         Assert.Equal(["ConnectionMade", "ConnectionLost"], protocol.Callbacks);
-        if (how == "throw")
+        if (how is "throw" or "close and throw")
         {
             Assert.IsType<ArithmeticException>(TakeError().Exception);
         }
 
         SocketError end = await EndOfAsync(peer);
-        Assert.Equal(how == "close" ? SocketError.Success : SocketError.ConnectionReset, end);
+        Assert.Equal(how.StartsWith("close", StringComparison.Ordinal) ? SocketError.Success : SocketError.ConnectionReset, end);
         peer.Dispose();
         await UntilDesertedAsync(loop);
     });

@@ -330,6 +330,46 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
         Assert.Null(await protocol.Lost.Task);
     });
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Close_InResumeWriting_SendsTheRestAndEndsOnce(bool abort) => Run(async loop =>
+    {
+        byte[] data = Pattern(1_000_000);
+        var protocol = new TestProtocol
+        {
+            OnResume = p =>
+            {
+                p.Transport.Write(data.AsSpan(^1_000..));
+                if (abort)
+                {
+                    p.Transport.Abort();
+                }
+                else
+                {
+                    p.Transport.Close();
+                }
+            },
+        };
+        Peer peer = await ConnectNarrowPeerAsync(loop, protocol, WithLimits(new WriteLimits(High, Low)));
+        protocol.Transport.Write(data.AsSpan(..^1_000));
+        if (abort)
+        {
+            await Assert.ThrowsAsync<SocketException>(() => peer.ReadToEndAsync());
+        }
+        else
+        {
+            byte[] received = await peer.ReadToEndAsync();
+            AssertSame(data, received);
+        }
+
+        peer.Dispose();
+        await protocol.Lost.Task;
+        await UntilDesertedAsync(loop);
+
+        Assert.Equal(["ConnectionMade", "PauseWriting", "ResumeWriting", "ConnectionLost"], protocol.Callbacks);
+    });
+
     [Fact]
     public void Write_InResumeWritingAndPausedAgain_DoesNotNest() => Run(async loop =>
     {

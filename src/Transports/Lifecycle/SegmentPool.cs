@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Toolkit.Transports;
 
 /// <summary>
@@ -48,6 +50,7 @@ internal sealed class SegmentPool
     /// <summary>Gives an array back.</summary>
     public void Return(byte[] array)
     {
+        Spoil(array);
         (Stack<byte[]> kept, int limit) = array.Length switch
         {
             Small => (_small, SmallKept),
@@ -71,6 +74,10 @@ internal sealed class SegmentPool
             _queues.Push(queue);
         }
     }
+
+    // So that a segment which is given back too early does not happen to hold the right bytes still.
+    [Conditional("DEBUG")]
+    private static void Spoil(byte[] array) => Array.Fill(array, (byte)0xDB);
 
     private static byte[] Take(Stack<byte[]> kept, int size)
         => kept.TryPop(out byte[]? array) ? array : GC.AllocateUninitializedArray<byte>(size);

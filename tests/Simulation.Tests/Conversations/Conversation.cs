@@ -56,7 +56,10 @@ internal sealed class Talker(ConversationWorld world, bool isClient) : Protocol
 
     public EventLoop Loop { get; private set; } = null!;
 
-    private Talker? Other => isClient ? Conversation.Server : Conversation.Client;
+    /// <summary>When the connection has ended with all that was written gone; null when it has not, or otherwise.</summary>
+    public TimeSpan? EndedWellAt { get; private set; }
+
+    public Talker? Other => isClient ? Conversation.Server : Conversation.Client;
 
     public override void ConnectionMade()
     {
@@ -125,6 +128,7 @@ internal sealed class Talker(ConversationWorld world, bool isClient) : Protocol
     {
         using CallbackEntry entry = Grammar.Enter(ProtocolCallback.ConnectionLost, Transport);
         IsLost = true;
+        EndedWellAt = reason is null && Transport.CloseReason != CloseReason.LocalAbort ? world.Time : null;
         world.OnLost(this, _writingPaused);
     }
 
@@ -143,7 +147,10 @@ internal sealed class Talker(ConversationWorld world, bool isClient) : Protocol
         }
 
         Accepted += count;
-        if (Transport.Write(data) == WriteStatus.Closed)
+        bool isBeyondTheCap = Transport.UnsentBytes > Transport.WriteLimits.HardCap;
+        WriteStatus status = Transport.Write(data);
+        world.Require(!isBeyondTheCap || status == WriteStatus.Closed, "a write beyond the hard cap was taken");
+        if (status == WriteStatus.Closed)
         {
             WasRefused = true;
             world.Note(Mark.WriteRefused);

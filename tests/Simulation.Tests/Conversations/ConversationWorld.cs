@@ -25,10 +25,11 @@ internal sealed class ConversationWorld
     private readonly List<Talker> _talkers = [];
     private readonly List<SimulatedHost> _clients = [];
     private readonly Dictionary<EventLoop, OrderWatch> _watches = [];
-    private readonly Dictionary<EventLoop, int> _awaiting = []; // connects that have not ended
+    private readonly Dictionary<EventLoop, int> _awaiting = []; // connects that have not ended, and servers
     private readonly SimulatedHost _server;
     private readonly TcpOptions _tcp;
     private readonly double _callbackFaults;
+    private readonly int _breaks; // how often the network or a host fails
     private Server? _listening;
     private EventLoop? _serverLoop;
     private string? _violation;
@@ -46,6 +47,7 @@ internal sealed class ConversationWorld
 
         // A part of the possible faults for each seed: where all happen at once, some hide others.
         _callbackFaults = Random.Chance(0.3) ? 0.02 : 0;
+        _breaks = Random.Chance(0.7) ? Random.Next(1, 6) : 0;
         _tcp = new TcpOptions
         {
             SendBufferSize = Random.Chance(0.5) ? Random.Next(2048, 20_000) : null,
@@ -77,6 +79,8 @@ internal sealed class ConversationWorld
     }
 
     public SeededRandom Random => _world.Random;
+
+    public TimeSpan Time => _world.Time;
 
     /// <summary>Plays one seed to its end.</summary>
     /// <param name="world">A fresh world.</param>
@@ -163,6 +167,22 @@ internal sealed class ConversationWorld
         {
             Note(Mark.LostWhileWritingIsPaused);
         }
+
+        RequireHarmlessClose(talker);
+    }
+
+    // Who closes in good order reads on for its linger time: a descriptor that is closed on unread bytes resets, which destroys
+    // what its peer has not read yet.
+    private void RequireHarmlessClose(Talker reset)
+    {
+        if (_breaks == 0 && _tcp.UserTimeout is null && reset.Transport.CloseReason == CloseReason.Reset
+            && reset.Other is { EndedWellAt: { } ended, WasRefused: false } other)
+        {
+            Note(Mark.ResetAfterAGoodEnd);
+            Require(
+                reset.Received == other.Accepted || _world.Time - ended >= _tcp.LingerTime,
+                "a close in good order has destroyed what was sent before");
+        }
     }
 
     private void Play()
@@ -173,7 +193,7 @@ internal sealed class ConversationWorld
             client.Start(ConnectAsync, NewOptions());
         }
 
-        for (int i = Random.Chance(0.7) ? Random.Next(1, 6) : 0; i > 0; i--)
+        for (int i = 0; i < _breaks; i++)
         {
             Later(Break);
         }
@@ -206,6 +226,7 @@ internal sealed class ConversationWorld
     private async Task ServeAsync(EventLoop loop)
     {
         Watch(loop);
+        _awaiting[loop]++;
         _serverLoop = loop;
         _listening = await loop.CreateServerAsync(
             () => new Talker(this, isClient: false),
@@ -222,6 +243,8 @@ internal sealed class ConversationWorld
         {
             Note(Mark.Shed);
         }
+
+        _awaiting[loop]--;
     }
 
     private async Task ConnectAsync(EventLoop loop)
@@ -411,7 +434,7 @@ internal sealed class ConversationWorld
         }
 
         Require(_watches.Values.All(watch => watch.IsSettled), "a callback or a timer never ran");
-        Require(_awaiting.Values.All(count => count == 0), "a connect never ended");
+        Require(_awaiting.Values.All(count => count == 0), "a connect, or a server, never ended");
         foreach (SimulatedHost host in _world.Hosts)
         {
             if (host.DescriptorCount > 0)

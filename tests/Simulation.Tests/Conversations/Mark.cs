@@ -30,4 +30,5 @@ internal enum Mark
     Shed,
     Overflow,
     UnderChaos,
+    ResetAfterAGoodEnd,
 }
