@@ -310,7 +310,7 @@ public sealed partial class EventLoop
             _outerLoop = s_current;
             _outerContext = SynchronizationContext.Current;
             s_current = loop;
-            loop._baseContext = ExecutionContext.Capture();
+            loop._baseContext = CancelScope.CaptureContext();
             if (!isOneOfMany)
             {
                 loop._polledAt = loop.Clock.Now;
