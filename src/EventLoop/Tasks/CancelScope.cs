@@ -341,7 +341,8 @@ public partial class CancelScope
         }
     }
 
-    private void RequestCancel(string? reason)
+    /// <summary>As <see cref="Cancel"/>, for callers that have looked where they are.</summary>
+    internal void RequestCancel(string? reason)
     {
         if (!_isCancelRequested && !_isLeft)
         {
@@ -411,7 +412,7 @@ public partial class CancelScope
             // What hangs on the token is code of others, which is not run from within whatever cancels.
             if (_source is not null)
             {
-                Loop.PostOrDrop(static source => ((CancellationTokenSource)source!).Cancel(), _source);
+                Loop.Enqueue(static source => ((CancellationTokenSource)source!).Cancel(), _source);
             }
         }
     }
