@@ -40,7 +40,7 @@ public enum FutureState
 /// </para>
 /// </remarks>
 [DebuggerDisplay("{State}")]
-public class Future : IScopeWait, IWaiterOwner
+public partial class Future : IScopeWait, IWaiterOwner
 {
     private static readonly Action<object?> s_continue = static continuation => ((Action)continuation!)();
 

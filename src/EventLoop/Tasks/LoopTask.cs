@@ -14,7 +14,7 @@ namespace Toolkit;
 /// <see cref="OperationCanceledException"/> was cancelled, and that is never reported.
 /// </remarks>
 [DebuggerDisplay("{Name,nq}: {State}")]
-public sealed class LoopTask : Future, ILoopTask
+public sealed partial class LoopTask : Future, ILoopTask
 {
     private readonly TaskScope _scope;
 
@@ -83,6 +83,14 @@ public sealed class LoopTask<T> : Future<T>, ILoopTask
 
     /// <inheritdoc cref="LoopTask.Cancel(string?)"/>
     public override bool Cancel(string? reason = null) => _scope.CancelTask(reason);
+
+    /// <inheritdoc cref="LoopTask.WithTimeoutAsync(TimeSpan)"/>
+    /// <returns>The result of the task.</returns>
+    public async Task<T> WithTimeoutAsync(TimeSpan time)
+    {
+        await LoopTask.WaitOrCancelAsync(this, time);
+        return GetResult();
+    }
 
     /// <inheritdoc/>
     public Future AsFuture() => this;

@@ -46,7 +46,7 @@ internal abstract class Waiter : IScopeWait
     protected short Version { get; private set; }
 
     /// <summary>Whether the object may serve again: no other thread can have heard of it.</summary>
-    protected bool IsReusable { get; private set; }
+    protected bool IsReusable { get; set; }
 
     /// <summary>Why no wait begins: the scope or the token is cancelled. Null when one may.</summary>
     public static Exception? Refuse(EventLoop loop, CancellationToken cancellationToken)
@@ -101,6 +101,23 @@ internal abstract class Waiter : IScopeWait
         Finish();
     }
 
+    /// <summary>Ends the wait from a callback of the loop, in which it resumes: no post is needed.</summary>
+    protected void EndInPlace()
+    {
+        Debug.Assert(!IsOver, "A wait ends once.");
+        CancelScope.Remove(ref _link);
+        (Action<object?>? continuation, object? state) = (_continuation, _continuationState);
+        if (continuation is null || _context is not null)
+        {
+            Finish();
+            return;
+        }
+
+        _continuation = null;
+        Finish();
+        continuation(state); // and this object may serve another by now
+    }
+
     protected ValueTaskSourceStatus GetStatusCore(short version)
     {
         RequireVersion(version);
@@ -121,7 +138,7 @@ internal abstract class Waiter : IScopeWait
 
         _continuation = continuation;
         _continuationState = state;
-        if (flags.HasFlag(ValueTaskSourceOnCompletedFlags.FlowExecutionContext))
+        if ((flags & ValueTaskSourceOnCompletedFlags.FlowExecutionContext) == ValueTaskSourceOnCompletedFlags.FlowExecutionContext)
         {
             _context = ExecutionContext.Capture();
         }
