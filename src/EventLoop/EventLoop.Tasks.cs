@@ -34,12 +34,15 @@ public sealed partial class EventLoop
     /// <summary>The scope around everything on the loop, which is cancelled when the loop is disposed.</summary>
     internal CancelScope RootScope { get; }
 
-    /// <summary>Whether the loop keeps something for a task or a wait; for tests.</summary>
-    internal bool IsTaskless => _firstTask is null && RootScope.IsEmpty && _failedTasks is not { Count: > 0 };
+    /// <summary>How many scopes are cancelled and not yet left.</summary>
+    internal int CancelledScopes { get; set; }
+
+    /// <summary>Whether no task and no wait lives on the loop.</summary>
+    internal bool IsTaskless => _firstTask is null && RootScope.IsEmpty && CancelledScopes == 0;
 
     /// <summary>
-    /// Runs a coroutine on the loop beside the caller. It begins in the next iteration, in the execution context of this call, and
-    /// under the loop itself: to have a task end with its creator, start it in a <see cref="TaskGroup"/>.
+    /// Runs a coroutine on the loop beside the caller. It begins in the next iteration, in the execution context of this call,
+    /// and under the loop itself: to have a task end with its creator, start it in a <see cref="TaskGroup"/>.
     /// </summary>
     /// <param name="coroutine">An asynchronous method.</param>
     /// <param name="name">A name for messages.</param>
@@ -67,12 +70,13 @@ public sealed partial class EventLoop
     }
 
     /// <summary>
-    /// Runs a coroutine as a task of the loop, from any thread, and returns what comes of it as a task that the caller's thread may
-    /// await, or block on unless it is the loop's own.
+    /// Runs a coroutine as a task of the loop, from any thread, and returns what comes of it as a task that the caller's thread
+    /// may await, or block on unless it is the loop's own.
     /// </summary>
     /// <param name="coroutine">An asynchronous method. It begins in the execution context of this call.</param>
     /// <param name="cancellationToken">Cancels the coroutine; from any thread.</param>
-    /// <exception cref="ObjectDisposedException">The loop is disposed; in the task, when it is disposed before it begins.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed; in the task, when it is disposed before it
+    /// begins.</exception>
     public Task InvokeAsync(Func<Task> coroutine, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(coroutine);
@@ -107,7 +111,8 @@ public sealed partial class EventLoop
     {
         if (delay < TimeSpan.Zero)
         {
-            throw new ArgumentOutOfRangeException(nameof(delay), delay, "Nothing ends before now. Use zero for the next iteration.");
+            throw new ArgumentOutOfRangeException(
+                nameof(delay), delay, "Nothing ends before now. Use zero for the next iteration.");
         }
 
         VerifyCurrent();
@@ -226,7 +231,8 @@ public sealed partial class EventLoop
         ObjectDisposedException.ThrowIf(_disposed, this);
         throw new InvalidOperationException(
             s_current is null
-                ? "The loop does not run on this thread. Use CallSoonThreadSafe to reach it, or InvokeAsync to await what it does."
+                ? "The loop does not run on this thread. Use CallSoonThreadSafe to reach it, or InvokeAsync to await what it "
+                    + "does."
                 : "This belongs to another loop than the one that runs here. Use its CallSoonThreadSafe, or its InvokeAsync to "
                     + "await what it does.");
     }

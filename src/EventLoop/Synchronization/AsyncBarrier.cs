@@ -60,7 +60,9 @@ public sealed class AsyncBarrier : IWaiterOwner
             : Waiter<int>.Begin(loop, this, _waiters, cancellationToken).ToValueTaskOfResult();
     }
 
-    /// <summary>Begins anew: those who wait get a <see cref="BarrierBrokenException"/>, and the barrier is whole afterwards.</summary>
+    /// <summary>
+    /// Begins anew: those who wait get a <see cref="BarrierBrokenException"/>, and the barrier is whole afterwards.
+    /// </summary>
     /// <exception cref="InvalidOperationException">This is not the thread of its loop.</exception>
     public void Reset()
     {

@@ -5,12 +5,12 @@ using Toolkit.Tasks;
 namespace Toolkit;
 
 /// <summary>
-/// A lock for coroutines of one loop, held across waits: <c>using (await door.EnterAsync()) { ... }</c>. Between waits nothing else
-/// runs on a loop, so that no lock is needed there.
+/// A lock for coroutines of one loop, held across waits: <c>using (await door.EnterAsync()) { ... }</c>. Between waits nothing
+/// else runs on a loop, so that no lock is needed there.
 /// </summary>
 /// <remarks>
-/// First come, first served. The lock belongs to whoever has its <see cref="Releaser"/>, whichever task that is, and cannot be entered
-/// twice. Cancelled before it is handed the lock, one who waits gives up its place; after that it holds the lock.
+/// First come, first served. The lock belongs to whoever has its <see cref="Releaser"/>, whichever task that is, and cannot be
+/// entered twice. Cancelled before it is handed the lock, one who waits gives up its place; after that it holds the lock.
 /// All members belong to the thread of the loop on which it is first used.
 /// </remarks>
 [DebuggerDisplay("{IsHeld ? \"held\" : \"free\",nq}, {_waiters.Count} wait")]
@@ -114,7 +114,8 @@ public sealed class AsyncLock : IWaiterOwner
         public static bool operator !=(Releaser left, Releaser right) => !left.Equals(right);
 
         /// <summary>Gives the lock back: to the first who waits for it, by a post.</summary>
-        /// <exception cref="InvalidOperationException">It was given back already, or this is not the thread of its loop.</exception>
+        /// <exception cref="InvalidOperationException">It was given back already, or this is not the thread of its
+        /// loop.</exception>
         public void Dispose() => _lock?.Release(_holder);
 
         /// <inheritdoc/>

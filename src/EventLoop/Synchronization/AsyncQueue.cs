@@ -61,7 +61,8 @@ public class AsyncQueue<T> : IWaiterOwner
     /// <param name="item">The item.</param>
     /// <param name="cancellationToken">Ends the wait; from any thread.</param>
     /// <exception cref="QueueCompletedException">In the task: the queue was completed before there was room.</exception>
-    /// <exception cref="OperationCanceledException">In the task: a scope or the token was cancelled, and the item is not put.</exception>
+    /// <exception cref="OperationCanceledException">In the task: a scope or the token was cancelled, and the item is not
+    /// put.</exception>
     /// <exception cref="InvalidOperationException">This is not the thread of its loop.</exception>
     public ValueTask PutAsync(T item, CancellationToken cancellationToken = default)
     {
@@ -108,10 +109,13 @@ public class AsyncQueue<T> : IWaiterOwner
         return true;
     }
 
-    /// <summary>Takes an item, and waits for one first. Returns at once, and allocates nothing, when there is one. Awaited once.</summary>
+    /// <summary>
+    /// Takes an item, and waits for one first. Returns at once, and allocates nothing, when there is one. Awaited once.
+    /// </summary>
     /// <param name="cancellationToken">Ends the wait; from any thread.</param>
     /// <exception cref="QueueCompletedException">In the task: the queue was completed, and nothing is left in it.</exception>
-    /// <exception cref="OperationCanceledException">In the task: a scope or the token was cancelled, and no item is taken.</exception>
+    /// <exception cref="OperationCanceledException">In the task: a scope or the token was cancelled, and no item is
+    /// taken.</exception>
     /// <exception cref="InvalidOperationException">This is not the thread of its loop.</exception>
     public ValueTask<T> GetAsync(CancellationToken cancellationToken = default)
     {
@@ -163,7 +167,9 @@ public class AsyncQueue<T> : IWaiterOwner
         }
     }
 
-    /// <summary>Says that what was to be done for one item that was put is done; <see cref="JoinAsync"/> waits for that.</summary>
+    /// <summary>
+    /// Says that what was to be done for one item that was put is done; <see cref="JoinAsync"/> waits for that.
+    /// </summary>
     /// <exception cref="InvalidOperationException">
     /// It was said for each item that was put already; or this is not the thread of its loop.
     /// </exception>
@@ -197,8 +203,8 @@ public class AsyncQueue<T> : IWaiterOwner
     }
 
     /// <summary>
-    /// Ends the queue: nothing more is put into it, and those who wait to put get a <see cref="QueueCompletedException"/>, as do those
-    /// who get when nothing is left. A second call may still drop what the first has left.
+    /// Ends the queue: nothing more is put into it, and those who wait to put get a <see cref="QueueCompletedException"/>, as do
+    /// those who get when nothing is left. A second call may still drop what the first has left.
     /// </summary>
     /// <param name="drain">Whether the items in it can still be taken; if not they are dropped, and count as done.</param>
     /// <exception cref="InvalidOperationException">This is not the thread of its loop.</exception>
@@ -294,8 +300,8 @@ public class AsyncQueue<T> : IWaiterOwner
 public sealed class AsyncStack<T>(int? capacity = null) : AsyncQueue<T>(new LifoStore<T>(), capacity);
 
 /// <summary>
-/// An <see cref="AsyncQueue{T}"/> that gives the smallest item first; of equal ones, the one that was put first. Who waits gets the next
-/// item that is put.
+/// An <see cref="AsyncQueue{T}"/> that gives the smallest item first; of equal ones, the one that was put first. Who waits gets
+/// the next item that is put.
 /// </summary>
 /// <typeparam name="T">The type of the items.</typeparam>
 /// <param name="capacity">How many items it holds; null for as many as memory does.</param>

@@ -19,8 +19,8 @@ public sealed class AsyncSemaphore : IWaiterOwner
     /// <summary>Makes a semaphore.</summary>
     /// <param name="permits">How many permits there are at first.</param>
     /// <param name="maximum">
-    /// How many there may be: to give back more is an error then. Null for no bound, which makes sense where permits are counts of
-    /// something that is produced.
+    /// How many there may be: to give back more is an error then. Null for no bound, which makes sense where permits are counts
+    /// of something that is produced.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">The number is negative, or above the maximum.</exception>
     public AsyncSemaphore(int permits, int? maximum = null)
@@ -36,7 +36,9 @@ public sealed class AsyncSemaphore : IWaiterOwner
 
     /// <summary>Waits for a permit. Returns at once, and allocates nothing, when there is one.</summary>
     /// <param name="cancellationToken">Ends the wait; from any thread.</param>
-    /// <returns>What gives the permit back when it is disposed, for those who do not call <see cref="Release"/>. Awaited once.</returns>
+    /// <returns>
+    /// What gives the permit back when it is disposed, for those who do not call <see cref="Release"/>. Awaited once.
+    /// </returns>
     /// <exception cref="OperationCanceledException">In the task: a scope or the token was cancelled.</exception>
     /// <exception cref="InvalidOperationException">This is not the thread of its loop.</exception>
     public ValueTask<Permit> AcquireAsync(CancellationToken cancellationToken = default)

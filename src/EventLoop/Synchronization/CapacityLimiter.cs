@@ -5,9 +5,9 @@ using Toolkit.Tasks;
 namespace Toolkit;
 
 /// <summary>
-/// Lets so many coroutines at a time do something, such as talk to one server. As a semaphore, but its capacity may be changed while
-/// it is used, and nobody can give back what they have not taken. All members belong to the thread of the loop on which it is
-/// first used.
+/// Lets so many coroutines at a time do something, such as talk to one server. As a semaphore, but its capacity may be changed
+/// while it is used, and nobody can give back what they have not taken. All members belong to the thread of the loop on which it
+/// is first used.
 /// </summary>
 [DebuggerDisplay("{InUse} of {Capacity} in use, {_waiters.Count} wait")]
 public sealed class CapacityLimiter : IWaiterOwner
@@ -128,7 +128,8 @@ public sealed class CapacityLimiter : IWaiterOwner
         public static bool operator !=(Place left, Place right) => !left.Equals(right);
 
         /// <summary>Gives the place back: to the first who waits, by a post.</summary>
-        /// <exception cref="InvalidOperationException">It was given back already, or this is not the thread of its loop.</exception>
+        /// <exception cref="InvalidOperationException">It was given back already, or this is not the thread of its
+        /// loop.</exception>
         public void Dispose() => _limiter?.Leave(_entry);
 
         /// <inheritdoc/>

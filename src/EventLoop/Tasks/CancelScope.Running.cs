@@ -19,8 +19,8 @@ public partial class CancelScope
     /// <param name="deadline">The <see cref="EventLoop.Time"/> at which the scope is cancelled; null for never.</param>
     /// <param name="shield">Whether the cancellation of scopes outside is hidden from the body.</param>
     /// <returns>
-    /// True when the body ran to its end; false when the cancellation of this scope ended it. Any other exception of the body, the
-    /// cancellation of a scope outside included, is thrown.
+    /// True when the body ran to its end; false when the cancellation of this scope ended it. Any other exception of the body,
+    /// the cancellation of a scope outside included, is thrown.
     /// </returns>
     /// <exception cref="InvalidOperationException">No loop runs on this thread.</exception>
     public static Task<bool> RunAsync(Func<CancelScope, Task> body, TimeSpan? deadline = null, bool shield = false)

@@ -13,8 +13,8 @@ namespace Toolkit;
 /// <para>
 /// Scopes form a tree. A scope is entered only by the calls that take its body (<see cref="RunAsync(Func{CancelScope, Task},
 /// TimeSpan?, bool)"/> and its relatives), belongs to the loop that ran the call, and is left when the body has ended. A
-/// wait belongs to the scope that was current when it was called. A wait that outlives its scope, because nobody awaited it, belongs to
-/// the scope outside from then on. A scope of another loop is ignored.
+/// wait belongs to the scope that was current when it was called. A wait that outlives its scope, because nobody awaited it,
+/// belongs to the scope outside from then on. A scope of another loop is ignored.
 /// </para>
 /// <para>
 /// A wait that is complete already returns its result, in a cancelled scope too, and so does one that was completed before the
@@ -22,8 +22,8 @@ namespace Toolkit;
 /// </para>
 /// <para>
 /// Every wait that the toolkit offers is a point where cancellation is noticed. A plain <see cref="Task"/> is not: give it
-/// <see cref="CurrentToken"/>, or await it as <c>task.InScope()</c>. Work that has to be done all the same, such as a farewell, goes
-/// into a scope with a shield, and better with a deadline too.
+/// <see cref="CurrentToken"/>, or await it as <c>task.InScope()</c>. Work that has to be done all the same, such as a farewell,
+/// goes into a scope with a shield, and better with a deadline too.
 /// </para>
 /// <para>All members belong to the loop's thread.</para>
 /// </remarks>
@@ -72,7 +72,9 @@ public partial class CancelScope
     /// </summary>
     public bool IsCancelled => _isCancelled;
 
-    /// <summary>What was said when the scope was cancelled, or the one outside that cancels it; null when nothing was said.</summary>
+    /// <summary>
+    /// What was said when the scope was cancelled, or the one outside that cancels it; null when nothing was said.
+    /// </summary>
     public string? CancelReason => _isCancelRequested ? _reason : _isCancelled ? Canceller?._reason : null;
 
     /// <summary>
@@ -121,7 +123,7 @@ public partial class CancelScope
     /// <summary>The token that an exception carries which tells of this scope's cancellation.</summary>
     internal CancellationToken TokenOfCancellation => _source?.Token ?? new CancellationToken(canceled: true);
 
-    /// <summary>Whether no wait and no scope is left inside; for tests.</summary>
+    /// <summary>Whether no wait and no scope is inside.</summary>
     internal bool IsEmpty => _firstWait is null && _firstChild is null;
 
     /// <summary>Whether a scope outside is cancelled that no shield hides.</summary>
@@ -183,6 +185,10 @@ public partial class CancelScope
 
     /// <summary>The scope that a wait on the loop belongs to; the loop's own when there is no other.</summary>
     internal static CancelScope Of(EventLoop loop) => Resolve(s_node.Value, loop) ?? loop.RootScope;
+
+    /// <summary>The scope that a wait would belong to, if it is cancelled: most of the time there is none to look for.</summary>
+    internal static CancelScope? CancelledOf(EventLoop loop)
+        => loop.CancelledScopes > 0 && Of(loop) is { _isCancelled: true } scope ? scope : null;
 
     /// <summary>The task whose code is running; null when it has ended, or belongs to another loop.</summary>
     internal static ILoopTask? TaskOf(EventLoop loop)
@@ -250,7 +256,9 @@ public partial class CancelScope
 
     private protected static CancelScope? Node => s_node.Value;
 
-    /// <summary>Makes the scope current; for the caller's execution context, which an async method restores when it returns.</summary>
+    /// <summary>
+    /// Makes the scope current; for the caller's execution context, which an async method restores when it returns.
+    /// </summary>
     private protected static void MakeCurrent(CancelScope? scope) => s_node.Value = scope;
 
     /// <summary>Puts the scope into the tree.</summary>
@@ -267,6 +275,11 @@ public partial class CancelScope
     internal void Detach()
     {
         _isLeft = true;
+        if (_isCancelled)
+        {
+            Loop.CancelledScopes--;
+        }
+
         if (_timer is not null)
         {
             Loop.Timers.Remove(_timer);
@@ -396,6 +409,7 @@ public partial class CancelScope
         }
 
         _isCancelled = isCancelled;
+        Loop.CancelledScopes += isCancelled ? 1 : -1;
         for (CancelScope? child = _firstChild; child is not null; child = child._nextSibling)
         {
             child.Update();

@@ -10,7 +10,8 @@ public partial class Future
     /// wait leaves them as they are. Loop thread only.
     /// </summary>
     /// <exception cref="AggregateException">Some have failed; always together, a single one too.</exception>
-    /// <exception cref="OperationCanceledException">The wait was cancelled; or none has failed, and one was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">The wait was cancelled; or none has failed, and one was
+    /// cancelled.</exception>
     public static async Task WhenAll(params IEnumerable<Future> futures)
     {
         ArgumentNullException.ThrowIfNull(futures);

@@ -23,7 +23,8 @@ public enum FutureState
 }
 
 /// <summary>
-/// A result that is not there yet, bound to a loop; this one without a value. Whoever makes it ends it, once, and others await it.
+/// A result that is not there yet, bound to a loop; this one without a value. Whoever makes it ends it, once, and others await
+/// it.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -35,8 +36,8 @@ public enum FutureState
 /// To await it is a wait like any other: the cancellation of the scope around ends the wait, and leaves the future as it is.
 /// </para>
 /// <para>
-/// All members belong to the thread of the future's loop. From elsewhere, use <see cref="EventLoop.CallSoonThreadSafe(Action)"/> or
-/// <see cref="EventLoop.InvokeAsync(Func{Task}, CancellationToken)"/>; to await it elsewhere, <see cref="AsTask"/>.
+/// All members belong to the thread of the future's loop. From elsewhere, use <see cref="EventLoop.CallSoonThreadSafe(Action)"/>
+/// or <see cref="EventLoop.InvokeAsync(Func{Task}, CancellationToken)"/>; to await it elsewhere, <see cref="AsTask"/>.
 /// </para>
 /// </remarks>
 [DebuggerDisplay("{State}")]
@@ -91,7 +92,8 @@ public partial class Future : IScopeWait, IWaiterOwner
     ref ScopeLink IScopeWait.Link => ref _link;
 
     /// <summary>Ends the future. Those who wait are told by posts.</summary>
-    /// <exception cref="InvalidOperationException">It has ended already, or is a task, or this is not its loop's thread.</exception>
+    /// <exception cref="InvalidOperationException">It has ended already, or is a task, or this is not its loop's
+    /// thread.</exception>
     /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
     public void SetResult() => RequireFirst(TrySetResult());
 
@@ -110,7 +112,8 @@ public partial class Future : IScopeWait, IWaiterOwner
     }
 
     /// <summary>Ends the future by an exception, which awaiting it throws.</summary>
-    /// <exception cref="InvalidOperationException">It has ended already, or is a task, or this is not its loop's thread.</exception>
+    /// <exception cref="InvalidOperationException">It has ended already, or is a task, or this is not its loop's
+    /// thread.</exception>
     /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
     public void SetException(Exception exception) => RequireFirst(TrySetException(exception));
 
@@ -205,7 +208,7 @@ public partial class Future : IScopeWait, IWaiterOwner
     internal bool IsReadyToResume()
     {
         Loop.VerifyCurrent();
-        return IsCompleted || CancelScope.Of(Loop).IsCancelled;
+        return IsCompleted || CancelScope.CancelledOf(Loop) is not null;
     }
 
     /// <summary>What <c>await</c> ends with.</summary>
@@ -226,7 +229,9 @@ public partial class Future : IScopeWait, IWaiterOwner
         ThrowFailure();
     }
 
-    /// <summary>Has the continuation of an <c>await</c> posted when the future has ended, or the scope around was cancelled.</summary>
+    /// <summary>
+    /// Has the continuation of an <c>await</c> posted when the future has ended, or the scope around was cancelled.
+    /// </summary>
     internal void AddContinuation(Action continuation)
     {
         Loop.VerifyCurrent();
@@ -466,7 +471,8 @@ public class Future<T> : Future
     private protected override bool HasValue => true;
 
     /// <summary>Ends the future by its value. Those who wait are told by posts.</summary>
-    /// <exception cref="InvalidOperationException">It has ended already, or is a task, or this is not its loop's thread.</exception>
+    /// <exception cref="InvalidOperationException">It has ended already, or is a task, or this is not its loop's
+    /// thread.</exception>
     /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
     public void SetResult(T result) => RequireFirst(TrySetResult(result));
 

@@ -51,7 +51,7 @@ internal abstract class Waiter : IScopeWait
     /// <summary>Why no wait begins: the scope or the token is cancelled. Null when one may.</summary>
     public static Exception? Refuse(EventLoop loop, CancellationToken cancellationToken)
     {
-        if (CancelScope.Of(loop) is { IsCancelled: true } scope)
+        if (CancelScope.CancelledOf(loop) is { } scope)
         {
             return scope.NewException();
         }
@@ -138,7 +138,8 @@ internal abstract class Waiter : IScopeWait
 
         _continuation = continuation;
         _continuationState = state;
-        if ((flags & ValueTaskSourceOnCompletedFlags.FlowExecutionContext) == ValueTaskSourceOnCompletedFlags.FlowExecutionContext)
+        const ValueTaskSourceOnCompletedFlags Flow = ValueTaskSourceOnCompletedFlags.FlowExecutionContext;
+        if ((flags & Flow) == Flow)
         {
             _context = ExecutionContext.Capture();
         }

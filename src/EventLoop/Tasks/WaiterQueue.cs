@@ -2,7 +2,9 @@ using System.Diagnostics;
 
 namespace Toolkit.Tasks;
 
-/// <summary>Those who wait, first come, first served. The list runs through the waiters, so that one leaves without a search.</summary>
+/// <summary>
+/// Those who wait, first come, first served. The list runs through the waiters, so that one leaves without a search.
+/// </summary>
 internal sealed class WaiterQueue
 {
     private Waiter? _last;

@@ -233,7 +233,8 @@ public sealed class CancelScopeTests
         }));
         Assert.True(turns < 5, $"The loop turned {turns} times while it had to wait.");
 
-        // Counts the turns of one moment: time jumps only when nothing is ready, and this lets the loop wait when nothing else is.
+        // Counts the turns of one moment: time jumps only when nothing is ready, and this lets the loop wait when nothing else
+        // is.
         void Count(object? _)
         {
             if (turns++ < 1)

@@ -166,12 +166,14 @@ public sealed class FutureTests
         Assert.Equal(3, await future.AsTask());
 
         var failure = new FormatException("mine");
-        Assert.Same(failure, await Assert.ThrowsAsync<FormatException>(async () => await Task.FromException(failure).OnLoop(loop)));
+        Future failed = Task.FromException(failure).OnLoop(loop);
+        Assert.Same(failure, await Assert.ThrowsAsync<FormatException>(async () => await failed));
         using var source = new CancellationTokenSource();
         await source.CancelAsync();
         Future cancelled = Task.FromCanceled(source.Token).OnLoop(loop);
         Assert.Equal(FutureState.Pending, cancelled.State);
-        OperationCanceledException exception = await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await cancelled);
+        OperationCanceledException exception = await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            async () => await cancelled);
         Assert.Equal(source.Token, exception.CancellationToken);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(cancelled.AsTask);
     });

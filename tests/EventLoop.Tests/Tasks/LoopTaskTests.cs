@@ -239,6 +239,75 @@ public sealed class LoopTaskTests
         });
     });
 
+    [Theory]
+    [InlineData(LoopKind.Simulated)]
+    [InlineData(LoopKind.Portable)]
+    public void Dispose_CancelsTasksAndWaits_AndLetsThemTidyUp(LoopKind kind)
+    {
+        var ends = new List<string>();
+        EventLoop.Run(
+            loop =>
+            {
+                _ = loop.CreateTask(() => EndlessAsync(loop, "task"));
+                _ = loop.CreateTask(
+                    async () =>
+                    {
+                        await CancelScope.RunAsync(async _ => await loop.Delay(TimeSpan.FromMilliseconds(5)), shield: true);
+                        ends.Add("shielded");
+                    },
+                    eager: true);
+                _ = EndlessAsync(loop, "coroutine");
+                return Task.CompletedTask;
+            },
+            new EventLoopOptions { Kind = kind });
+        Assert.Equal(["coroutine", "shielded", "task"], ends.Order());
+
+        async Task EndlessAsync(EventLoop loop, string name)
+        {
+            try
+            {
+                await new Future(loop);
+            }
+            finally
+            {
+                ends.Add(name);
+            }
+        }
+    }
+
+    [Fact]
+    public void Dispose_ATaskThatDoesNotEnd_IsLoggedByName()
+    {
+        using var log = new MemoryLoggerFactory();
+        using (var loop = new EventLoop(new EventLoopOptions
+        {
+            Kind = LoopKind.Simulated,
+            LoggerFactory = log,
+            ShutdownTimeout = TimeSpan.FromMilliseconds(1),
+        }))
+        {
+            loop.RunUntilComplete(() =>
+            {
+                _ = loop.CreateTask(() => new TaskCompletionSource().Task, "stubborn");
+                return Task.CompletedTask;
+            });
+        }
+
+        Assert.Contains("stubborn", Assert.Single(log.Of(10)).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Debug_Task_KnowsWhereItWasCreated()
+    {
+        using var loop = new EventLoop(new EventLoopOptions { Kind = LoopKind.Simulated, Debug = true });
+        loop.RunUntilComplete(async () =>
+        {
+            LoopTask task = loop.CreateTask(() => Task.CompletedTask);
+            Assert.Contains(nameof(Debug_Task_KnowsWhereItWasCreated), task.CreationPlace, StringComparison.Ordinal);
+            await task;
+        });
+    }
+
     [Fact]
     public void InvokeAsync_FromAnotherThread_RunsOnTheLoopAndCanBeCancelled() => Scenario.Run(
         async loop =>
