@@ -115,6 +115,30 @@ public sealed class CancelScopeTests
     });
 
     [Fact]
+    public void Nested_TheOuterIsCancelledWhileTheInnersExceptionIsOnItsWay_TheOuterGetsIt() => Scenario.Run(async loop =>
+    {
+        bool innerReturned = false;
+        bool completed = await CancelScope.RunAsync(async outer =>
+        {
+            await CancelScope.RunAsync(async inner =>
+            {
+                inner.Cancel();
+                try
+                {
+                    await loop.Yield();
+                }
+                finally
+                {
+                    outer.Cancel();
+                }
+            });
+            innerReturned = true;
+        });
+
+        Assert.Equal((false, false), (completed, innerReturned));
+    });
+
+    [Fact]
     public void Deadlines_NestedAndExpiredTogether_TheOutermostEndsIt() => Scenario.Run(async loop =>
     {
         TimeSpan start = loop.Time;
