@@ -88,13 +88,17 @@ internal sealed class TaskScope : CancelScope
     /// <summary>Runs the coroutine to its first wait.</summary>
     public void BeginNow()
     {
+        // Within a completion of the backend the context is cleared, and the coroutine would not come back to the loop.
         CancelScope? outer = Node;
+        SynchronizationContext? outerSynchronization = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(Loop.SynchronizationContext);
         try
         {
             Run();
         }
         finally
         {
+            SynchronizationContext.SetSynchronizationContext(outerSynchronization);
             MakeCurrent(outer);
         }
     }

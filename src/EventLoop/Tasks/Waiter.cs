@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.ExceptionServices;
 using System.Threading.Tasks.Sources;
 
@@ -150,8 +151,8 @@ internal abstract class Waiter : IScopeWait
         }
     }
 
-    /// <summary>Takes what the wait ended with, and makes the object fresh.</summary>
-    protected void GetResultCore(short version)
+    /// <summary>Makes the object fresh, and returns what the wait was ended by; null when it was completed.</summary>
+    protected object? TakeFailure(short version)
     {
         RequireVersion(version);
         if (!IsOver)
@@ -166,10 +167,13 @@ internal abstract class Waiter : IScopeWait
         _continuation = null;
         _continuationState = null;
         _context = null;
-        if (failure is not null)
-        {
-            ExceptionDispatchInfo.Throw((failure as CancelScope)?.NewException() ?? (Exception)failure);
-        }
+        return failure;
+    }
+
+    [DoesNotReturn]
+    protected static void Throw(object failure)
+    {
+        ExceptionDispatchInfo.Throw((failure as CancelScope)?.NewException() ?? (Exception)failure);
     }
 
     private void OnTokenCancelled(CancellationToken token)
@@ -304,21 +308,17 @@ internal class Waiter<T> : Waiter, IValueTaskSource<T>, IValueTaskSource
 
     public T GetResult(short token)
     {
+        object? failure = TakeFailure(token);
         T? result = _result;
-        try
+        _result = default;
+        if (IsReusable)
         {
-            GetResultCore(token);
+            Free(); // no sooner: a value task that is awaited twice must not give the object to two others
         }
-        finally
+
+        if (failure is not null)
         {
-            if (Version != token)
-            {
-                _result = default;
-                if (IsReusable)
-                {
-                    Free();
-                }
-            }
+            Throw(failure);
         }
 
         return result!;

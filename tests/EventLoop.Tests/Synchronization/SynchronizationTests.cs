@@ -373,6 +373,14 @@ public sealed class SynchronizationTests
         loop.CallSoon(flag.Set);
         await wait;
         await Assert.ThrowsAsync<InvalidOperationException>(async () => await wait);
+
+        // And the object that served it serves one other, not two.
+        flag.Clear();
+        ValueTask first = flag.WaitAsync();
+        ValueTask second = flag.WaitAsync();
+        flag.Set();
+        await first;
+        await second;
     });
 
     [Fact]
