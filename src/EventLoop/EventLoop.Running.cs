@@ -159,8 +159,9 @@ public sealed partial class EventLoop
     }
 
     /// <summary>
-    /// Ends the loop and all that lives on it. Transports and servers end first, with all their callbacks; what is still
-    /// scheduled then is discarded. Any thread, while the loop is not running; a second call does nothing.
+    /// Ends the loop and all that lives on it. Tasks are cancelled, transports and servers end, with all their callbacks, within
+    /// <see cref="EventLoopOptions.ShutdownTimeout"/>; what is still scheduled then is discarded, and tasks that have not ended
+    /// are logged by name. Any thread, while the loop is not running; a second call does nothing.
     /// </summary>
     /// <exception cref="InvalidOperationException">The loop is running. Stop it first.</exception>
     public void Dispose()
@@ -175,9 +176,9 @@ public sealed partial class EventLoop
             throw new InvalidOperationException("The loop is running. Stop it, and dispose it when its run has returned.");
         }
 
-        if (Host.ResidentCount > 0)
+        if (Host.ResidentCount > 0 || !IsTaskless)
         {
-            EvictResidents();
+            EndAllThatLivesHere();
         }
 
         _closing = true;
@@ -219,11 +220,14 @@ public sealed partial class EventLoop
     }
 
     // The last resident may have left by a callback, with no I/O behind it that would end a wait.
-    private bool IsDeserted => _closing && Host.ResidentCount == 0;
+    private bool IsDeserted => _closing && !IsInhabited;
 
-    private void EvictResidents()
+    private bool IsInhabited => Host.ResidentCount > 0 || _firstTask is not null;
+
+    private void EndAllThatLivesHere()
     {
         using var residence = new Residence(this, isLast: true);
+        RootScope.RequestCancel("the loop is being disposed");
         int open = 0;
         foreach (ILoopResident resident in Host.SnapshotResidents())
         {
@@ -231,7 +235,7 @@ public sealed partial class EventLoop
             resident.OnLoopShutdown();
         }
 
-        if (IsDebug)
+        if (IsDebug && open > 0)
         {
             LogQuietly(() => LoopLog.StillOpen(_logger, open));
         }
@@ -239,7 +243,7 @@ public sealed partial class EventLoop
         // The clock of the machine, not the loop's: a virtual one would stand still.
         var waited = Stopwatch.StartNew();
         TimerHandle limit = CallLater(_shutdownTimeout, () => _stopRequested = true); // or the poll behind it would wait for ever
-        while (Host.ResidentCount > 0 && waited.Elapsed < _shutdownTimeout && limit.IsScheduled && !_backendHasFailed)
+        while (IsInhabited && waited.Elapsed < _shutdownTimeout && limit.IsScheduled && !_backendHasFailed)
         {
             RunIteration();
         }
@@ -255,6 +259,12 @@ public sealed partial class EventLoop
         {
             _stopRequested = true; // do not wait
             RunIteration();
+        }
+
+        if (_firstTask is not null)
+        {
+            string names = string.Join(", ", Tasks.Select(task => task.Name));
+            LogQuietly(() => LoopLog.TasksLeft(_logger, LogText.Escape(names)));
         }
     }
 
@@ -310,7 +320,7 @@ public sealed partial class EventLoop
             _outerLoop = s_current;
             _outerContext = SynchronizationContext.Current;
             s_current = loop;
-            loop._baseContext = ExecutionContext.Capture();
+            loop._baseContext = CancelScope.CaptureContext();
             if (!isOneOfMany)
             {
                 loop._polledAt = loop.Clock.Now;

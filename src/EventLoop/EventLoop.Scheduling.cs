@@ -10,7 +10,7 @@ public sealed partial class EventLoop
 
     /// <summary>
     /// Runs the callback once in the next iteration, after those that were scheduled before it, in the execution context
-    /// of this call. Never runs it from within the call.
+    /// of this call, but as part of no task and no scope. Never runs it from within the call.
     /// </summary>
     /// <returns>A handle that can cancel the callback until it starts.</returns>
     /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
@@ -28,7 +28,7 @@ public sealed partial class EventLoop
     {
         ArgumentNullException.ThrowIfNull(callback);
         VerifyAccess();
-        var handle = new ReadyHandle(callback, state, ExecutionContext.Capture(), CaptureCreation());
+        var handle = new ReadyHandle(callback, state, CancelScope.CaptureContext(), CaptureCreation());
         _ready.Enqueue(_runHandle, handle);
         return handle;
     }
@@ -64,7 +64,7 @@ public sealed partial class EventLoop
     public CallbackHandle CallSoonThreadSafe(Action<object?> callback, object? state)
     {
         ArgumentNullException.ThrowIfNull(callback);
-        var handle = new ReadyHandle(callback, state, ExecutionContext.Capture(), CaptureCreation());
+        var handle = new ReadyHandle(callback, state, CancelScope.CaptureContext(), CaptureCreation());
         PostOrThrow(_runHandle, handle);
         return handle;
     }
@@ -107,7 +107,7 @@ public sealed partial class EventLoop
 
         ArgumentNullException.ThrowIfNull(callback);
         VerifyAccess();
-        return ScheduleTimer(DeadlineAfter(delay), callback, state, ExecutionContext.Capture());
+        return ScheduleTimer(DeadlineAfter(delay), callback, state, CancelScope.CaptureContext());
     }
 
     /// <summary>As <see cref="CallLater(TimeSpan, Action{object?}, object?)"/>, without flowing the execution context.</summary>
@@ -142,7 +142,7 @@ public sealed partial class EventLoop
     {
         ArgumentNullException.ThrowIfNull(callback);
         VerifyAccess();
-        return ScheduleTimer(Math.Max(when.Ticks, Clock.Now), callback, state, ExecutionContext.Capture());
+        return ScheduleTimer(Math.Max(when.Ticks, Clock.Now), callback, state, CancelScope.CaptureContext());
     }
 
     /// <summary>
@@ -241,7 +241,7 @@ public sealed partial class EventLoop
         return timer;
     }
 
-    private StackTrace? CaptureCreation() => IsDebug ? new StackTrace(skipFrames: 2, fNeedFileInfo: true) : null;
+    internal StackTrace? CaptureCreation() => IsDebug ? new StackTrace(skipFrames: 2, fNeedFileInfo: true) : null;
 
     // After a barrier that follows whatever the loop is woken for.
     private void WakeIfAsleep()

@@ -5,6 +5,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Toolkit.Backends;
 using Toolkit.Scheduling;
+using Toolkit.Tasks;
 
 namespace Toolkit;
 
@@ -21,7 +22,10 @@ namespace Toolkit;
 /// callbacks that schedule callbacks never starve I/O;
 /// </description></item>
 /// <item><description>
-/// one poll, which submits I/O, waits when nothing is ready, and completes a bounded batch.
+/// one poll, which submits I/O, waits when nothing is ready, and completes a bounded batch;
+/// </description></item>
+/// <item><description>
+/// the report of tasks that have failed in this iteration while nobody awaits them.
 /// </description></item>
 /// </list>
 /// <para>
@@ -93,6 +97,7 @@ public sealed partial class EventLoop : IDisposable
         TaskScheduler = new LoopTaskScheduler(this);
         PipeScheduler = new LoopPipeScheduler(this);
         TimeProvider = new LoopTimeProvider(this);
+        RootScope = new LoopScope(this);
         _leakSentinel = IsDebug ? new LeakSentinel(_logger) : null;
     }
 
@@ -164,6 +169,10 @@ public sealed partial class EventLoop : IDisposable
         RunDueTimers();
         RunReadyCallbacks();
         PollForIo();
+        if (HasFailedTasks)
+        {
+            ReportFailedTasks();
+        }
     }
 
     private void RunDueTimers()
@@ -208,7 +217,7 @@ public sealed partial class EventLoop : IDisposable
 
     private void PollForIo()
     {
-        long until = _ready.Count > 0 || _stopRequested || IsDeserted ? 0 : Timers.NextDeadline();
+        long until = _ready.Count > 0 || _stopRequested || IsDeserted || HasFailedTasks ? 0 : Timers.NextDeadline();
 
         // Completions run with the context cleared: code that uses ConfigureAwait(false), SslStream's for one, then stays
         // on this thread instead of going to the pool. User code is entered through a CallbackScope, which sets it.

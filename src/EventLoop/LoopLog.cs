@@ -33,4 +33,7 @@ internal static partial class LoopLog
 
     [LoggerMessage(9, LogLevel.Critical, "The loop has ended: the system serves it no more.")]
     public static partial void BackendFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(10, LogLevel.Warning, "Tasks had not ended when the loop was disposed: {Names}.")]
+    public static partial void TasksLeft(ILogger logger, string names);
 }

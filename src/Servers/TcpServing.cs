@@ -148,7 +148,7 @@ public static class TcpServing
         }
 
         return handles.Count > 0
-            ? new Server(loop, factory, handles, options, ExecutionContext.Capture())
+            ? new Server(loop, factory, handles, options, LoopHost.CaptureContext())
             : throw skipped!;
     }
 }

@@ -134,6 +134,13 @@ public sealed class LoopHost
     }
 
     /// <summary>
+    /// Captures the caller's execution context for <see cref="EnterUserCode"/>, without the task and the scope that are
+    /// current: what is called for as long as a transport lives belongs to neither. Any thread.
+    /// </summary>
+    /// <returns>Null when the caller has suppressed its flow.</returns>
+    public static ExecutionContext? CaptureContext() => CancelScope.CaptureContext();
+
+    /// <summary>
     /// Enters user code: the loop's synchronization context and the given execution context are current until the scope
     /// is disposed, and what the code changed of them is undone. In debug mode the scope is timed.
     /// </summary>

@@ -49,7 +49,7 @@ internal sealed class LoopTimeProvider(EventLoop loop) : TimeProvider
             _loop = loop;
             _callback = callback;
             _state = state;
-            _timer = new TimerHandle(loop, static self => ((LoopTimer)self!).Fire(), this, ExecutionContext.Capture(), null);
+            _timer = new TimerHandle(loop, static self => ((LoopTimer)self!).Fire(), this, CancelScope.CaptureContext(), null);
         }
 
         public void Start(TimeSpan dueTime, TimeSpan period)

@@ -131,7 +131,7 @@ public static class TcpConnecting
         where TProtocol : StreamProtocol
     {
         cancellationToken.ThrowIfCancellationRequested();
-        ExecutionContext? context = ExecutionContext.Capture();
+        ExecutionContext? context = LoopHost.CaptureContext();
         TimeSpan deadline = loop.Time + time;
         if (options.LocalEndPoint is { } local)
         {

@@ -76,7 +76,7 @@ public sealed class MemoryConnection
         : ILoopResident
     {
         private readonly TaskCompletionSource<MemoryConnection> _completion = new();
-        private readonly ExecutionContext? _context = ExecutionContext.Capture();
+        private readonly ExecutionContext? _context = LoopHost.CaptureContext();
         private bool _ended;
 
         int ILoopResident.ResidentIndex { get; set; }
