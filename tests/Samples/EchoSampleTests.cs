@@ -195,7 +195,8 @@ public abstract class EchoSampleTests(LoopKind kind)
 
     private static async Task UntilRefusedAsync(SampleProcess server)
     {
-        while (true)
+        var waited = Stopwatch.StartNew();
+        while (waited.Elapsed < TimeSpan.FromSeconds(30))
         {
             try
             {
@@ -206,6 +207,8 @@ public abstract class EchoSampleTests(LoopKind kind)
                 return;
             }
         }
+
+        Assert.Fail("The server goes on listening.");
     }
 
     private async Task<SampleProcess> ServeAsync(string arguments = "") => await SampleProcess.ServeAsync($"{Loop} {arguments}");
