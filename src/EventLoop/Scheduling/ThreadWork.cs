@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using Toolkit.Tasks;
+
 namespace Toolkit.Scheduling;
 
 /// <summary>The state of a post that somebody waits for: if the loop ends before it runs, they must be told.</summary>
@@ -7,13 +10,21 @@ internal interface IAwaitedPost
     void Discard();
 }
 
-/// <summary>A blocking function on its way through a thread of the pool and back to the loop.</summary>
-internal sealed class ThreadWork<T> : IAwaitedPost
+/// <summary>
+/// A blocking function on its way through a thread of the pool and back to the loop. Called on the loop's thread it is a wait of
+/// the scope that is current there.
+/// </summary>
+internal sealed class ThreadWork<T> : IAwaitedPost, IScopeWait
 {
     private readonly EventLoop _loop;
     private readonly CancellationToken _cancellationToken;
-    private readonly TaskCompletionSource<T> _completion = new();
     private readonly CancellationTokenRegistration _registration;
+
+    // Not a completion source, whose task cannot be cancelled by an exception that says which scope it was.
+    private AsyncTaskMethodBuilder<T> _completion = AsyncTaskMethodBuilder<T>.Create();
+    private int _isOver;
+    private ScopeLink _link;
+    private CancelScope? _cancelledScope;
     private Func<T>? _function;
     private T? _result;
     private bool _hasExecuted;
@@ -24,14 +35,36 @@ internal sealed class ThreadWork<T> : IAwaitedPost
         _loop = loop;
         _function = function;
         _cancellationToken = cancellationToken;
+        Task = _completion.Task;
+        if (loop.IsCurrent)
+        {
+            CancelScope.Of(loop).Add(this);
+        }
+
         _registration = cancellationToken.UnsafeRegister(static work => ((ThreadWork<T>)work!).Abandon(), this);
     }
 
-    public Task<T> Task => _completion.Task;
+    public Task<T> Task { get; }
+
+    public ref ScopeLink Link => ref _link;
+
+    /// <summary>A task that was cancelled before it began.</summary>
+    public static Task<T> Refuse(Exception exception)
+    {
+        var completion = AsyncTaskMethodBuilder<T>.Create();
+        completion.SetException(exception);
+        return completion.Task;
+    }
 
     public void Start() => _loop.Host.Backend.RunInThread(Execute, PostResult);
 
-    public void Discard() => _completion.TrySetException(new ObjectDisposedException(nameof(EventLoop)));
+    public void Discard() => Fail(new ObjectDisposedException(nameof(EventLoop)));
+
+    public void OnScopeCancelled(CancelScope scope)
+    {
+        _cancelledScope = scope;
+        Abandon();
+    }
 
     private void Execute()
     {
@@ -76,20 +109,37 @@ internal sealed class ThreadWork<T> : IAwaitedPost
 
     private void Complete()
     {
-        _registration.Dispose();
-        if (_exception is null)
+        LeaveWaits();
+        if (_exception is not null)
         {
-            _completion.TrySetResult(_result!);
+            Fail(_exception);
         }
-        else
+        else if (TryEnd())
         {
-            _completion.TrySetException(_exception);
+            _completion.SetResult(_result!);
         }
     }
 
     private void CompleteAsCancelled()
     {
-        _registration.Dispose();
-        _completion.TrySetCanceled(_cancellationToken);
+        LeaveWaits();
+        Fail(_cancelledScope?.NewException() ?? new OperationCanceledException(_cancellationToken));
     }
+
+    private void LeaveWaits()
+    {
+        _registration.Dispose();
+        CancelScope.Remove(ref _link);
+    }
+
+    private void Fail(Exception exception)
+    {
+        if (TryEnd())
+        {
+            _completion.SetException(exception);
+        }
+    }
+
+    // By the loop's end, on whatever thread, or on the loop's.
+    private bool TryEnd() => Interlocked.Exchange(ref _isOver, 1) == 0;
 }

@@ -1,8 +1,13 @@
+using Toolkit.Simulation;
+
 namespace Toolkit.Tests.Tasks;
 
 /// <summary>Coroutines on a loop in virtual time, which must leave nothing behind.</summary>
 internal static class Scenario
 {
+    // Work in threads ends in the turn in which it begins, so that what is counted in turns gets to its end.
+    private static readonly SimulationOptions s_simulation = new() { ThreadWorkTime = TimeSpan.Zero };
+
     /// <summary>Runs the scenario, and then looks for waits, timers, tasks and errors that are left.</summary>
     public static void Run(Func<EventLoop, Task> main, LoopKind kind = LoopKind.Simulated)
     {
@@ -22,7 +27,7 @@ internal static class Scenario
                 await TurnsAsync(3); // what was posted last, and the report of the last failure
                 AssertNothingIsLeft(loop);
             },
-            new EventLoopOptions { Kind = kind });
+            new EventLoopOptions { Kind = kind, Simulation = s_simulation });
 
     public static void AssertNothingIsLeft(EventLoop loop)
     {
