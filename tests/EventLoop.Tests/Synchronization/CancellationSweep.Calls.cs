@@ -1,5 +1,6 @@
 using System.Net;
 using Toolkit.Backends;
+using Toolkit.Simulation;
 using Toolkit.Tests.Tasks;
 
 namespace Toolkit.Tests.Synchronization;
@@ -56,6 +57,60 @@ public sealed partial class CancellationSweep
             await server.DisposeAsync();
         }
     });
+
+    // Where connecting takes time, one is cancelled at every step of it.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void ConnectFromAfar(bool byToken)
+    {
+        const int Port = 7000;
+        bool isInTime = true;
+        int cancelled = 0;
+        for (int step = 0; isInTime; step++)
+        {
+            isInTime = false;
+            using var world = new SimulatedWorld(new SimulationOptions { Seed = 1 });
+            SimulatedHost far = world.AddHost("far", "10.0.0.1");
+            SimulatedHost near = world.AddHost("near", "10.0.0.2");
+            Task serving = far.Start(async loop => await loop.CreateServerAsync(
+                () => new TestProtocol(), new IPEndPoint(far.Addresses[0], Port)));
+            world.RunUntilComplete(serving);
+            Task connecting = near.Start(loop => loop.CreateTask(async () =>
+            {
+                using var source = new CancellationTokenSource();
+                loop.Host.Lookup = _ => [far.Addresses[0]];
+                try
+                {
+                    bool completed = await CancelScope.RunAsync(async scope =>
+                    {
+                        TimerHandle timer = loop.CallLater(step * TimeSpan.FromMicroseconds(100), () =>
+                        {
+                            isInTime = true;
+                            (byToken ? source.Cancel : (Action)(() => scope.Cancel()))();
+                        });
+                        Connection<TestProtocol> connection = await loop.CreateConnectionAsync(
+                            () => new TestProtocol(), "far.example", Port, cancellationToken: byToken ? source.Token : default);
+                        timer.Cancel();
+                        connection.Transport.Abort();
+                    });
+                    cancelled += completed ? 0 : 1;
+                }
+                catch (OperationCanceledException exception) when (byToken)
+                {
+                    Assert.Equal(source.Token, exception.CancellationToken);
+                    cancelled++;
+                }
+
+                await Scenario.TurnsAsync(3);
+                Assert.Equal((0, 0, 0), (near.DescriptorCount, loop.Host.ResidentCount, loop.Timers.Count));
+                Assert.Equal(0, loop.CancelledScopes);
+            }).AsTask());
+            world.RunUntilComplete(connecting);
+        }
+
+        Assert.True(cancelled > 10, "Few were cancelled.");
+    }
 
     [Theory]
     [InlineData(false)]
