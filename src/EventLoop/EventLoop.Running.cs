@@ -59,20 +59,7 @@ public sealed partial class EventLoop
     /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
     public void RunForever()
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        if (s_current is { } running)
-        {
-            throw new InvalidOperationException(running == this
-                ? "The loop is running already. Await, or schedule a callback, instead of running it again."
-                : "Another loop is running on this thread. Run this one on a thread of its own (StartThread).");
-        }
-
-        if (_backendHasFailed)
-        {
-            throw new InvalidOperationException("The loop has ended: the system serves it no more. Dispose it, and make another.");
-        }
-
-        RequireOwnerThread();
+        VerifyRunnable();
         using var residence = new Residence(this);
         LogQuietly(() => LoopLog.Running(_logger, BackendName));
         do
@@ -80,6 +67,40 @@ public sealed partial class EventLoop
             RunIteration();
         }
         while (!_stopRequested);
+    }
+
+    /// <summary>
+    /// Runs one iteration on the calling thread and returns: for a host that owns the thread and has a loop of its own, such as
+    /// that of a game or a user interface. Between two calls the loop does not run: the thread may schedule, <see cref="Stop"/>
+    /// and dispose, other threads may post, and what has come meanwhile is looked at before any timer fires.
+    /// </summary>
+    /// <param name="maxWait">
+    /// How long to wait at most when nothing is ready; with zero, not at all, and with <see cref="TimeSpan.MaxValue"/> for as long
+    /// as it takes. A timer, I/O, and a post of another thread end the wait.
+    /// </param>
+    /// <returns>
+    /// Whether there is more to do at once. A host that calls again with its next frame anyway may leave it at that.
+    /// </returns>
+    /// <remarks>
+    /// The rules are those of <see cref="RunForever"/>: one thread, not from within a loop, not after disposal.
+    /// <see cref="Stop"/>, within the iteration or before it, has it not wait, and has no effect on the next.
+    /// </remarks>
+    /// <exception cref="ArgumentOutOfRangeException">The time is negative.</exception>
+    /// <exception cref="InvalidOperationException">As <see cref="RunForever"/>.</exception>
+    /// <exception cref="BackendFailedException">The system has stopped serving the loop, which can only be disposed now.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
+    public bool RunOnce(TimeSpan maxWait)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxWait, TimeSpan.Zero);
+        VerifyRunnable();
+        using var residence = new Residence(this, isOneOfMany: true);
+        if (Timers.NextDeadline() <= Clock.Now)
+        {
+            PollForIo(TimeSpan.Zero); // or the timer would have to wait for the next call, behind what had come in time
+        }
+
+        RunIteration(maxWait);
+        return HasCallbacks || Timers.NextDeadline() <= Clock.Now || _backend.LastPoll is PollEnding.HasMore or PollEnding.HeldBack;
     }
 
     /// <summary>
@@ -194,10 +215,10 @@ public sealed partial class EventLoop
     internal bool HasCallbacks => _ready.Count > 0 || !_posts.IsEmpty || Host.HasWritesToFlush;
 
     /// <summary>
-    /// One iteration, for a backend that runs several loops by turns on one thread; also within the wait of another loop. Its poll
-    /// must not wait.
+    /// As <see cref="RunOnce"/>, for a backend that runs several loops by turns on one thread; also within the wait of another
+    /// loop. Its poll must not wait.
     /// </summary>
-    internal void RunOnce()
+    internal void RunTurn()
     {
         RequireOwnerThread();
         using var residence = new Residence(this, isOneOfMany: true);
@@ -270,6 +291,24 @@ public sealed partial class EventLoop
 
     /// <summary>More than any chain of callbacks of ours takes to unwind; a user's that never ends is cut off.</summary>
     private const int ShutdownIterations = 1000;
+
+    private void VerifyRunnable()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (s_current is { } running)
+        {
+            throw new InvalidOperationException(running == this
+                ? "The loop is running already. Await, or schedule a callback, instead of running it again."
+                : "Another loop is running on this thread. Run this one on a thread of its own (StartThread).");
+        }
+
+        if (_backendHasFailed)
+        {
+            throw new InvalidOperationException("The loop has ended: the system serves it no more. Dispose it, and make another.");
+        }
+
+        RequireOwnerThread();
+    }
 
     private void RequireOwnerThread()
     {

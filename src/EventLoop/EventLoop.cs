@@ -32,7 +32,7 @@ namespace Toolkit;
 /// After each batch of at most 64 callbacks the writes that they made leave together.
 /// </para>
 /// <para>
-/// A loop belongs to the thread of its first run. Its members belong to that thread, except those that say otherwise;
+/// A loop belongs to the thread of its first run (<see cref="RunForever"/>, <see cref="RunOnce"/> and their relatives). Its members belong to that thread, except those that say otherwise;
 /// from elsewhere they throw <see cref="InvalidOperationException"/>. Before the first run any one thread may set it up.
 /// </para>
 /// </remarks>
@@ -164,11 +164,11 @@ public sealed partial class EventLoop : IDisposable
         return loop is not null;
     }
 
-    private void RunIteration()
+    private void RunIteration(TimeSpan? maxWait = null)
     {
         RunDueTimers();
         RunReadyCallbacks();
-        PollForIo();
+        PollForIo(maxWait);
         if (HasFailedTasks)
         {
             ReportFailedTasks();
@@ -215,9 +215,15 @@ public sealed partial class EventLoop : IDisposable
         Host.FlushWrites();
     }
 
-    private void PollForIo()
+    private void PollForIo(TimeSpan? maxWait)
     {
-        long until = _ready.Count > 0 || _stopRequested || IsDeserted || HasFailedTasks ? 0 : Timers.NextDeadline();
+        long until = _ready.Count > 0 || _stopRequested || IsDeserted || HasFailedTasks || maxWait == TimeSpan.Zero
+            ? 0
+            : Timers.NextDeadline();
+        if (until > 0 && maxWait is { } limit)
+        {
+            until = Math.Min(until, DeadlineAfter(limit));
+        }
 
         // Completions run with the context cleared: code that uses ConfigureAwait(false), SslStream's for one, then stays
         // on this thread instead of going to the pool. User code is entered through a CallbackScope, which sets it.
