@@ -160,6 +160,15 @@ public sealed partial class EventLoop
     public Task<T> RunInThreadAsync<T>(Func<T> function, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(function);
+        return RunInThreadAsync(function, isWaitedFor: true, cancellationToken);
+    }
+
+    /// <inheritdoc cref="RunInThreadAsync{T}(Func{T}, CancellationToken)"/>
+    /// <param name="function">What to run.</param>
+    /// <param name="isWaitedFor">Whether the end of the loop waits until it has returned.</param>
+    /// <param name="cancellationToken">Abandons the wait.</param>
+    internal Task<T> RunInThreadAsync<T>(Func<T> function, bool isWaitedFor, CancellationToken cancellationToken)
+    {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (IsCurrent && CancelScope.CancelledOf(this) is { } scope)
         {
@@ -171,7 +180,7 @@ public sealed partial class EventLoop
             return Task.FromCanceled<T>(cancellationToken);
         }
 
-        var work = new ThreadWork<T>(this, function, cancellationToken);
+        var work = new ThreadWork<T>(this, function, isWaitedFor, cancellationToken);
         work.Start();
         return work.Task;
     }
@@ -190,6 +199,12 @@ public sealed partial class EventLoop
             },
             cancellationToken);
     }
+
+    /// <summary>A function begins that the end of the loop waits for; any thread.</summary>
+    internal void OnThreadWorkBegun() => Interlocked.Increment(ref _threadWork);
+
+    /// <summary>The function has returned. Loop thread only: the post that says so has ended the loop's wait.</summary>
+    internal void OnThreadWorkEnded() => Interlocked.Decrement(ref _threadWork);
 
     /// <summary>The time at which a delay from now is over; any thread.</summary>
     internal long DeadlineAfter(TimeSpan delay) => TimerWheel.Add(Clock.Now, delay.Ticks);

@@ -455,7 +455,7 @@ public abstract class LoopThreadsContract(LoopUnderTest subject) : LoopContract(
     [Fact]
     public void RunInThreadAsync_LoopIsDisposedMeanwhile_TheTaskSaysSo()
     {
-        EventLoop loop = NewLoop();
+        EventLoop loop = NewLoop(new EventLoopOptions { ThreadTimeout = TimeSpan.Zero });
         using var goOn = new ManualResetEventSlim();
         Task<int>? work = null;
         loop.RunUntilComplete(async () =>
@@ -478,7 +478,7 @@ public abstract class LoopThreadsContract(LoopUnderTest subject) : LoopContract(
     [Fact]
     public void RunInThreadAsync_CancelledInTheLastIteration_TheTaskStillEnds()
     {
-        EventLoop loop = NewLoop();
+        EventLoop loop = NewLoop(new EventLoopOptions { ThreadTimeout = TimeSpan.Zero });
         using var goOn = new ManualResetEventSlim();
         using var source = new CancellationTokenSource();
         Task<int>? work = null;

@@ -17,6 +17,7 @@ internal interface IAwaitedPost
 internal sealed class ThreadWork<T> : IAwaitedPost, IScopeWait
 {
     private readonly EventLoop _loop;
+    private readonly bool _isWaitedFor;
     private readonly CancellationToken _cancellationToken;
     private readonly CancellationTokenRegistration _registration;
 
@@ -30,10 +31,11 @@ internal sealed class ThreadWork<T> : IAwaitedPost, IScopeWait
     private bool _hasExecuted;
     private Exception? _exception;
 
-    public ThreadWork(EventLoop loop, Func<T> function, CancellationToken cancellationToken)
+    public ThreadWork(EventLoop loop, Func<T> function, bool isWaitedFor, CancellationToken cancellationToken)
     {
         _loop = loop;
         _function = function;
+        _isWaitedFor = isWaitedFor;
         _cancellationToken = cancellationToken;
         Task = _completion.Task;
         if (loop.IsCurrent)
@@ -56,7 +58,15 @@ internal sealed class ThreadWork<T> : IAwaitedPost, IScopeWait
         return completion.Task;
     }
 
-    public void Start() => _loop.Host.Backend.RunInThread(Execute, PostResult);
+    public void Start()
+    {
+        if (_isWaitedFor)
+        {
+            _loop.OnThreadWorkBegun();
+        }
+
+        _loop.Host.Backend.RunInThread(Execute, PostResult);
+    }
 
     public void Discard() => Fail(new ObjectDisposedException(nameof(EventLoop)));
 
@@ -85,13 +95,8 @@ internal sealed class ThreadWork<T> : IAwaitedPost, IScopeWait
         _hasExecuted = true;
     }
 
-    private void PostResult()
-    {
-        if (_hasExecuted)
-        {
-            Post(static work => ((ThreadWork<T>)work!).Complete());
-        }
-    }
+    // Also of one that was abandoned: the end of the loop may wait for it.
+    private void PostResult() => Post(static work => ((ThreadWork<T>)work!).Complete());
 
     private void Abandon()
     {
@@ -109,6 +114,16 @@ internal sealed class ThreadWork<T> : IAwaitedPost, IScopeWait
 
     private void Complete()
     {
+        if (_isWaitedFor)
+        {
+            _loop.OnThreadWorkEnded();
+        }
+
+        if (!_hasExecuted)
+        {
+            return; // abandoned, as another post says
+        }
+
         LeaveWaits();
         if (_exception is not null)
         {

@@ -79,11 +79,10 @@ internal static class HostName
     // gives up, and not the loop when it ends, which as a resident this is told of.
     private static async Task<IPAddress[]> LookUpAsync(EventLoop loop, string host, CancellationToken cancellationToken)
     {
-        Func<string, IPAddress[]> lookup = loop.Host.Lookup;
         using var wait = new LookupWait(loop.Host, cancellationToken);
         try
         {
-            return await loop.RunInThreadAsync(() => lookup(host), wait.Token);
+            return await loop.Host.LookUpAsync(host, wait.Token);
         }
         catch (OperationCanceledException exception) when (exception is not ScopeCancelledException)
         {
