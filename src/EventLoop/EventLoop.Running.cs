@@ -13,10 +13,10 @@ public sealed partial class EventLoop
     private readonly LeakSentinel? _leakSentinel;
 
     /// <summary>
-    /// Makes a loop, runs <paramref name="main"/> on it on the calling thread, as a task named <c>main</c>, until that has ended,
-    /// and disposes the loop (<see cref="Dispose"/>): tasks that are left are cancelled and waited for, transports that are closing
-    /// get a moment to send what they hold, the others are aborted, and functions in threads get a moment to return. Rethrows what
-    /// <paramref name="main"/> throws.
+    /// Makes a loop, runs <paramref name="main"/> on it on the calling thread, as a task named <c>main</c>, until that has
+    /// ended, and disposes the loop (<see cref="Dispose"/>): tasks that are left are cancelled and waited for, transports that
+    /// are closing get a moment to send what they hold, the others are aborted, and functions in threads get a moment to return.
+    /// Rethrows what <paramref name="main"/> throws.
     /// </summary>
     /// <exception cref="InvalidOperationException">
     /// A loop runs on this thread already, or the new one was stopped before <paramref name="main"/> had ended.
@@ -77,8 +77,8 @@ public sealed partial class EventLoop
     /// and dispose, other threads may post, and what has come meanwhile is looked at before any timer fires.
     /// </summary>
     /// <param name="maxWait">
-    /// How long to wait at most when nothing is ready; with zero, not at all, and with <see cref="TimeSpan.MaxValue"/> for as long
-    /// as it takes. A timer, I/O, and a post of another thread end the wait.
+    /// How long to wait at most when nothing is ready; with zero, not at all, and with <see cref="TimeSpan.MaxValue"/> for as
+    /// long as it takes. A timer, I/O, and a post of another thread end the wait.
     /// </param>
     /// <returns>
     /// Whether there is more to do at once. A host that calls again with its next frame anyway may leave it at that.
@@ -102,19 +102,22 @@ public sealed partial class EventLoop
         }
 
         RunIteration(maxWait);
-        return HasCallbacks || Timers.NextDeadline() <= Clock.Now || _backend.LastPoll is PollEnding.HasMore or PollEnding.HeldBack;
+        return HasCallbacks
+            || Timers.NextDeadline() <= Clock.Now
+            || _backend.LastPoll is PollEnding.HasMore or PollEnding.HeldBack;
     }
 
     /// <summary>
     /// Calls <paramref name="main"/> on the loop, as a task named <c>main</c>, and runs the loop until that has ended. Rethrows
-    /// what it throws, its cancellation included. A loop that is stopped before leaves it a task like others, which goes on in the
-    /// next run and is cancelled at the end.
+    /// what it throws, its cancellation included. A loop that is stopped before leaves it a task like others, which goes on in
+    /// the next run and is cancelled at the end.
     /// </summary>
     /// <exception cref="InvalidOperationException">
     /// As <see cref="RunForever"/>; and when the loop was stopped before <paramref name="main"/> had ended.
     /// </exception>
     /// <exception cref="OperationCanceledException">
-    /// <paramref name="main"/> was cancelled, or had not ended at the second signal (<see cref="EventLoopOptions.HandleInterrupts"/>).
+    /// <paramref name="main"/> was cancelled, or had not ended at the second signal
+    /// (<see cref="EventLoopOptions.HandleInterrupts"/>).
     /// </exception>
     public void RunUntilComplete(Func<Task> main)
     {

@@ -180,7 +180,8 @@ public sealed class RunOnceTests : IDisposable
         LoopTask<string> talk = loop.CreateTask(async () =>
         {
             await using Server server = await loop.CreateServerAsync(
-                () => new TestProtocol { OnData = (self, data) => self.Transport.Write(data) }, new IPEndPoint(IPAddress.Loopback, 0));
+                () => new TestProtocol { OnData = (self, data) => self.Transport.Write(data) },
+                new IPEndPoint(IPAddress.Loopback, 0));
             var client = new TestProtocol { OnMade = self => self.Transport.Write("hello"u8) };
             await loop.CreateConnectionAsync(() => client, server.EndPoints[0]);
             await loop.Delay(10 * s_frame);

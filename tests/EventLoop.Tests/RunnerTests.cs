@@ -188,8 +188,11 @@ public sealed class RunnerTests
                     Volatile.Write(ref hasReturned, true);
                 });
                 await began.Task;
-                _ = loop.CreateTask(() => CancelScope.RunAsync(async _ => await loop.Delay(TimeSpan.Zero), shield: true).ContinueWith(
-                    _ => goOn.Set(), TaskScheduler.Default)); // while the loop is ending
+                _ = loop.CreateTask(async () =>
+                {
+                    await CancelScope.RunAsync(async _ => await loop.Delay(TimeSpan.Zero), shield: true);
+                    goOn.Set(); // while the loop is ending
+                });
             },
             new EventLoopOptions { Kind = LoopKind.Portable, LoggerFactory = log, ThreadTimeout = TimeSpan.FromMinutes(1) });
         Assert.True(hasReturned);

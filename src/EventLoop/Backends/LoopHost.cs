@@ -53,8 +53,9 @@ public sealed class LoopHost
     /// <summary>
     /// How a host's name becomes its addresses: as the backend says (<see cref="IoBackend.Resolve"/>), unless whoever makes the
     /// loop sets another way. It is called where <see cref="EventLoop.RunInThreadAsync{T}(Func{T}, CancellationToken)"/> runs
-    /// its work, and may block for as long as it likes: nobody waits for it longer than they want to, the end of the loop included,
-    /// and its result may be for nobody. It throws a <see cref="System.Net.Sockets.SocketException"/> when there is no such name.
+    /// its work, and may block for as long as it likes: nobody waits for it longer than they want to, the end of the loop not at
+    /// all, and its result may be for nobody. It throws a <see cref="System.Net.Sockets.SocketException"/> when there is no such
+    /// name.
     /// </summary>
     public Func<string, IPAddress[]> Lookup
     {
