@@ -13,11 +13,13 @@ internal sealed class EchoClient : Protocol
     {
         try
         {
-            return EventLoop.Run(async loop =>
-            {
-                (_, EchoClient client) = await loop.CreateConnectionAsync(() => new EchoClient(), host, port);
-                return await client.TalkAsync(loop);
-            });
+            return EventLoop.Run(
+                async loop =>
+                {
+                    (_, EchoClient client) = await loop.CreateConnectionAsync(() => new EchoClient(), host, port);
+                    return await client.TalkAsync(loop);
+                },
+                new EventLoopOptions { ThreadTimeout = TimeSpan.Zero }); // the terminal may be read for ever
         }
         catch (Exception exception) when (exception is IOException or ArgumentException)
         {

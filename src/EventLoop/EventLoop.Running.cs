@@ -3,6 +3,7 @@ using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
 using Toolkit.Backends;
 using Toolkit.Scheduling;
+using Toolkit.Tasks;
 
 namespace Toolkit;
 
@@ -12,9 +13,10 @@ public sealed partial class EventLoop
     private readonly LeakSentinel? _leakSentinel;
 
     /// <summary>
-    /// Makes a loop, runs <paramref name="main"/> on it on the calling thread until the task that it returns has ended,
-    /// and disposes the loop: transports that are closing get a moment to send what they hold
-    /// (<see cref="EventLoopOptions.ShutdownTimeout"/>), the others are aborted. Rethrows what <paramref name="main"/> throws.
+    /// Makes a loop, runs <paramref name="main"/> on it on the calling thread, as a task named <c>main</c>, until that has
+    /// ended, and disposes the loop (<see cref="Dispose"/>): tasks that are left are cancelled and waited for, transports that
+    /// are closing get a moment to send what they hold, the others are aborted, and functions in threads get a moment to return.
+    /// Rethrows what <paramref name="main"/> throws.
     /// </summary>
     /// <exception cref="InvalidOperationException">
     /// A loop runs on this thread already, or the new one was stopped before <paramref name="main"/> had ended.
@@ -59,20 +61,7 @@ public sealed partial class EventLoop
     /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
     public void RunForever()
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        if (s_current is { } running)
-        {
-            throw new InvalidOperationException(running == this
-                ? "The loop is running already. Await, or schedule a callback, instead of running it again."
-                : "Another loop is running on this thread. Run this one on a thread of its own (StartThread).");
-        }
-
-        if (_backendHasFailed)
-        {
-            throw new InvalidOperationException("The loop has ended: the system serves it no more. Dispose it, and make another.");
-        }
-
-        RequireOwnerThread();
+        VerifyRunnable();
         using var residence = new Residence(this);
         LogQuietly(() => LoopLog.Running(_logger, BackendName));
         do
@@ -83,44 +72,78 @@ public sealed partial class EventLoop
     }
 
     /// <summary>
-    /// Calls <paramref name="main"/> on the loop and runs the loop until the task that it returns has ended. Rethrows what
-    /// it throws.
+    /// Runs one iteration on the calling thread and returns: for a host that owns the thread and has a loop of its own, such as
+    /// that of a game or a user interface. Between two calls the loop does not run: the thread may schedule, <see cref="Stop"/>
+    /// and dispose, other threads may post, and what has come meanwhile is looked at before any timer fires.
+    /// </summary>
+    /// <param name="maxWait">
+    /// How long to wait at most when nothing is ready; with zero, not at all, and with <see cref="TimeSpan.MaxValue"/> for as
+    /// long as it takes. A timer, I/O, and a post of another thread end the wait.
+    /// </param>
+    /// <returns>
+    /// Whether there is more to do at once. A host that calls again with its next frame anyway may leave it at that.
+    /// </returns>
+    /// <remarks>
+    /// The rules are those of <see cref="RunForever"/>: one thread, not from within a loop, not after disposal.
+    /// <see cref="Stop"/>, within the iteration or before it, has it not wait, and has no effect on the next.
+    /// </remarks>
+    /// <exception cref="ArgumentOutOfRangeException">The time is negative.</exception>
+    /// <exception cref="InvalidOperationException">As <see cref="RunForever"/>.</exception>
+    /// <exception cref="BackendFailedException">The system has stopped serving the loop, which can only be disposed now.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
+    public bool RunOnce(TimeSpan maxWait)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxWait, TimeSpan.Zero);
+        VerifyRunnable();
+        using var residence = new Residence(this, isOneOfMany: true);
+        if (Timers.NextDeadline() <= Clock.Now)
+        {
+            PollForIo(TimeSpan.Zero); // or the timer would have to wait for the next call, behind what had come in time
+        }
+
+        RunIteration(maxWait);
+        return HasCallbacks
+            || Timers.NextDeadline() <= Clock.Now
+            || _backend.LastPoll is PollEnding.HasMore or PollEnding.HeldBack;
+    }
+
+    /// <summary>
+    /// Calls <paramref name="main"/> on the loop, as a task named <c>main</c>, and runs the loop until that has ended. Rethrows
+    /// what it throws, its cancellation included. A loop that is stopped before leaves it a task like others, which goes on in
+    /// the next run and is cancelled at the end.
     /// </summary>
     /// <exception cref="InvalidOperationException">
     /// As <see cref="RunForever"/>; and when the loop was stopped before <paramref name="main"/> had ended.
     /// </exception>
+    /// <exception cref="OperationCanceledException">
+    /// <paramref name="main"/> was cancelled, or had not ended at the second signal
+    /// (<see cref="EventLoopOptions.HandleInterrupts"/>).
+    /// </exception>
     public void RunUntilComplete(Func<Task> main)
     {
         ArgumentNullException.ThrowIfNull(main);
-        Task? task = null;
-        using var running = new CancellationTokenSource();
-        CallbackHandle start = CallSoon(() =>
-        {
-            task = Begin(main);
-            _ = task.ContinueWith(
-                static (_, loop) => ((EventLoop)loop!).Stop(),
-                this,
-                running.Token,
-                TaskContinuationOptions.ExecuteSynchronously,
-                TaskScheduler.Default);
-        });
-
+        var run = new MainRun(this, main);
+        using InterruptWatch? interrupts = _handleInterrupts ? new InterruptWatch(this, run.Interrupt) : null;
+        Interrupts = interrupts;
+        CallbackHandle start = CallSoon(run.Begin);
         try
         {
             RunForever();
         }
         finally
         {
+            Interrupts = null;
             start.Cancel();
-            running.Cancel(); // a coroutine that outlives this run must not stop the next
+            run.IsOver = true;
         }
 
-        if (task is not { IsCompleted: true })
+        if (run.Task is not { IsCompleted: true } task)
         {
+            run.ThrowIfForced();
             throw new InvalidOperationException("The loop was stopped before the main coroutine had ended.");
         }
 
-        task.GetAwaiter().GetResult();
+        task.GetResult();
     }
 
     /// <inheritdoc cref="RunUntilComplete(Func{Task})"/>
@@ -160,8 +183,10 @@ public sealed partial class EventLoop
 
     /// <summary>
     /// Ends the loop and all that lives on it. Tasks are cancelled, transports and servers end, with all their callbacks, within
-    /// <see cref="EventLoopOptions.ShutdownTimeout"/>; what is still scheduled then is discarded, and tasks that have not ended
-    /// are logged by name. Any thread, while the loop is not running; a second call does nothing.
+    /// <see cref="EventLoopOptions.ShutdownTimeout"/>, and what fails on the way is reported to <see cref="ExceptionHandler"/>.
+    /// Then the functions of <see cref="RunInThreadAsync{T}(Func{T}, CancellationToken)"/> that have not returned are waited for,
+    /// within <see cref="EventLoopOptions.ThreadTimeout"/>. What is still scheduled after that is discarded; tasks and functions
+    /// that have not ended are logged. Any thread, while the loop is not running; a second call does nothing.
     /// </summary>
     /// <exception cref="InvalidOperationException">The loop is running. Stop it first.</exception>
     public void Dispose()
@@ -176,7 +201,7 @@ public sealed partial class EventLoop
             throw new InvalidOperationException("The loop is running. Stop it, and dispose it when its run has returned.");
         }
 
-        if (Host.ResidentCount > 0 || !IsTaskless)
+        if (Host.ResidentCount > 0 || !IsTaskless || HasThreadWork)
         {
             EndAllThatLivesHere();
         }
@@ -190,14 +215,17 @@ public sealed partial class EventLoop
         _backend.Dispose();
     }
 
+    /// <summary>The signals that the run takes, if it does.</summary>
+    internal InterruptWatch? Interrupts { get; private set; }
+
     /// <summary>Whether an iteration would run a callback, or flush a write.</summary>
     internal bool HasCallbacks => _ready.Count > 0 || !_posts.IsEmpty || Host.HasWritesToFlush;
 
     /// <summary>
-    /// One iteration, for a backend that runs several loops by turns on one thread; also within the wait of another loop. Its poll
-    /// must not wait.
+    /// As <see cref="RunOnce"/>, for a backend that runs several loops by turns on one thread; also within the wait of another
+    /// loop. Its poll must not wait.
     /// </summary>
-    internal void RunOnce()
+    internal void RunTurn()
     {
         RequireOwnerThread();
         using var residence = new Residence(this, isOneOfMany: true);
@@ -207,22 +235,12 @@ public sealed partial class EventLoop
     /// <summary>Throws when the loop takes nothing new.</summary>
     internal void ThrowIfClosing() => ObjectDisposedException.ThrowIf(IsClosing, this);
 
-    private static Task Begin(Func<Task> main)
-    {
-        try
-        {
-            return main() ?? throw new InvalidOperationException("The main coroutine returned null instead of a task.");
-        }
-        catch (Exception exception)
-        {
-            return Task.FromException(exception);
-        }
-    }
-
-    // The last resident may have left by a callback, with no I/O behind it that would end a wait.
-    private bool IsDeserted => _closing && !IsInhabited;
+    // What the end waits for may have ended by a callback, with no I/O behind it that would end a wait.
+    private bool HasNothingToAwait => _isAwaited is { } isAwaited && !isAwaited();
 
     private bool IsInhabited => Host.ResidentCount > 0 || _firstTask is not null;
+
+    private bool HasThreadWork => Volatile.Read(ref _threadWork) > 0;
 
     private void EndAllThatLivesHere()
     {
@@ -240,25 +258,23 @@ public sealed partial class EventLoop
             LogQuietly(() => LoopLog.StillOpen(_logger, open));
         }
 
-        // The clock of the machine, not the loop's: a virtual one would stand still.
-        var waited = Stopwatch.StartNew();
-        TimerHandle limit = CallLater(_shutdownTimeout, () => _stopRequested = true); // or the poll behind it would wait for ever
-        while (IsInhabited && waited.Elapsed < _shutdownTimeout && limit.IsScheduled && !_backendHasFailed)
-        {
-            RunIteration();
-        }
-
+        RunWhile(() => IsInhabited, _shutdownTimeout);
         foreach (ILoopResident resident in Host.SnapshotResidents())
         {
             resident.OnLoopShutdownExpired();
         }
 
         // What ended just now has yet to be told so: a post, and perhaps a completion behind it.
-        limit.Cancel();
         for (int i = 0; i < ShutdownIterations && (Host.ResidentCount > 0 || _ready.Count > 0); i++)
         {
             _stopRequested = true; // do not wait
             RunIteration();
+        }
+
+        RunWhile(() => HasThreadWork, _threadTimeout);
+        if (HasThreadWork && _threadTimeout > TimeSpan.Zero)
+        {
+            LogQuietly(() => LoopLog.ThreadWorkLeft(_logger, _threadWork));
         }
 
         if (_firstTask is not null)
@@ -268,8 +284,42 @@ public sealed partial class EventLoop
         }
     }
 
+    private void RunWhile(Func<bool> isAwaited, TimeSpan time)
+    {
+        _isAwaited = isAwaited;
+        _stopRequested = false;
+
+        // The clock of the machine, not the loop's: a virtual one would stand still.
+        var waited = Stopwatch.StartNew();
+        TimerHandle limit = CallLater(time, () => _stopRequested = true); // or the poll behind it would wait for ever
+        while (isAwaited() && waited.Elapsed < time && limit.IsScheduled && !_backendHasFailed)
+        {
+            RunIteration();
+        }
+
+        limit.Cancel();
+    }
+
     /// <summary>More than any chain of callbacks of ours takes to unwind; a user's that never ends is cut off.</summary>
     private const int ShutdownIterations = 1000;
+
+    private void VerifyRunnable()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (s_current is { } running)
+        {
+            throw new InvalidOperationException(running == this
+                ? "The loop is running already. Await, or schedule a callback, instead of running it again."
+                : "Another loop is running on this thread. Run this one on a thread of its own (StartThread).");
+        }
+
+        if (_backendHasFailed)
+        {
+            throw new InvalidOperationException("The loop has ended: the system serves it no more. Dispose it, and make another.");
+        }
+
+        RequireOwnerThread();
+    }
 
     private void RequireOwnerThread()
     {

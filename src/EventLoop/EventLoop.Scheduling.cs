@@ -147,24 +147,40 @@ public sealed partial class EventLoop
 
     /// <summary>
     /// Runs a function that blocks on a thread of the pool, with the execution context of this call, and completes the
-    /// task by a post to the loop. Any thread.
+    /// task by a post to the loop. Any thread; on the loop's it is a wait of the current scope.
     /// </summary>
     /// <param name="function">What to run.</param>
     /// <param name="cancellationToken">
-    /// Abandons the wait: the task is cancelled at once, while a function that has started goes on and its result is
-    /// thrown away. A function that has not started does not run.
+    /// Abandons the wait, as the cancellation of the scope does: the task is cancelled at once, while a function that has
+    /// started goes on and its result is thrown away. A function that has not started does not run.
     /// </param>
-    /// <exception cref="ObjectDisposedException">The loop is disposed; in the task, when that happens meanwhile.</exception>
+    /// <exception cref="OperationCanceledException">In the task: a scope or the token was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed; in the task, when that happens meanwhile to a call from
+    /// another thread or in a shielded scope.</exception>
     public Task<T> RunInThreadAsync<T>(Func<T> function, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(function);
+        return RunInThreadAsync(function, isWaitedFor: true, cancellationToken);
+    }
+
+    /// <inheritdoc cref="RunInThreadAsync{T}(Func{T}, CancellationToken)"/>
+    /// <param name="function">What to run.</param>
+    /// <param name="isWaitedFor">Whether the end of the loop waits until it has returned.</param>
+    /// <param name="cancellationToken">Abandons the wait.</param>
+    internal Task<T> RunInThreadAsync<T>(Func<T> function, bool isWaitedFor, CancellationToken cancellationToken)
+    {
         ObjectDisposedException.ThrowIf(_disposed, this);
+        if (IsCurrent && CancelScope.CancelledOf(this) is { } scope)
+        {
+            return ThreadWork<T>.Refuse(scope.NewException());
+        }
+
         if (cancellationToken.IsCancellationRequested)
         {
             return Task.FromCanceled<T>(cancellationToken);
         }
 
-        var work = new ThreadWork<T>(this, function, cancellationToken);
+        var work = new ThreadWork<T>(this, function, isWaitedFor, cancellationToken);
         work.Start();
         return work.Task;
     }
@@ -183,6 +199,12 @@ public sealed partial class EventLoop
             },
             cancellationToken);
     }
+
+    /// <summary>A function begins that the end of the loop waits for; any thread.</summary>
+    internal void OnThreadWorkBegun() => Interlocked.Increment(ref _threadWork);
+
+    /// <summary>The function has returned. Loop thread only: the post that says so has ended the loop's wait.</summary>
+    internal void OnThreadWorkEnded() => Interlocked.Decrement(ref _threadWork);
 
     /// <summary>The time at which a delay from now is over; any thread.</summary>
     internal long DeadlineAfter(TimeSpan delay) => TimerWheel.Add(Clock.Now, delay.Ticks);

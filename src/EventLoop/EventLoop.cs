@@ -32,7 +32,7 @@ namespace Toolkit;
 /// After each batch of at most 64 callbacks the writes that they made leave together.
 /// </para>
 /// <para>
-/// A loop belongs to the thread of its first run. Its members belong to that thread, except those that say otherwise;
+/// A loop belongs to the thread of its first run (<see cref="RunForever"/>, <see cref="RunOnce"/> and their relatives). Its members belong to that thread, except those that say otherwise;
 /// from elsewhere they throw <see cref="InvalidOperationException"/>. Before the first run any one thread may set it up.
 /// </para>
 /// </remarks>
@@ -52,6 +52,8 @@ public sealed partial class EventLoop : IDisposable
     private readonly IoBackend _backend;
     private readonly ILogger _logger;
     private readonly TimeSpan _shutdownTimeout;
+    private readonly TimeSpan _threadTimeout;
+    private readonly bool _handleInterrupts;
     private readonly long _spinTicks;
     private readonly long _slowTicks;
     private readonly Action<object?> _runHandle;
@@ -63,6 +65,7 @@ public sealed partial class EventLoop : IDisposable
     private long _lookingSince;
     private int _toldInSeries;
     private bool _closing;
+    private Func<bool>? _isAwaited; // by the end of the loop
     private bool _backendHasFailed;
     private bool _reportingWait;
 
@@ -73,6 +76,7 @@ public sealed partial class EventLoop : IDisposable
     private volatile Thread? _owner;
     private int _running;
     private int _asleep;
+    private int _threadWork; // functions in threads that the end of the loop waits for
 
     /// <summary>Makes a loop, which runs when <see cref="RunForever"/> or one of its relatives is called.</summary>
     /// <exception cref="BackendUnavailableException">The kind that was asked for cannot run here.</exception>
@@ -85,6 +89,8 @@ public sealed partial class EventLoop : IDisposable
         _logger = LoggerFactory.CreateLogger(LoopLog.Category);
         IsDebug = options.Debug;
         _shutdownTimeout = options.ShutdownTimeout;
+        _threadTimeout = options.ThreadTimeout;
+        _handleInterrupts = options.HandleInterrupts;
         _spinTicks = options.SpinDuration.Ticks;
         _slowTicks = options.SlowCallbackDuration.Ticks;
         _runHandle = handle => RunHandle((ReadyHandle)handle!);
@@ -164,11 +170,11 @@ public sealed partial class EventLoop : IDisposable
         return loop is not null;
     }
 
-    private void RunIteration()
+    private void RunIteration(TimeSpan? maxWait = null)
     {
         RunDueTimers();
         RunReadyCallbacks();
-        PollForIo();
+        PollForIo(maxWait);
         if (HasFailedTasks)
         {
             ReportFailedTasks();
@@ -215,9 +221,15 @@ public sealed partial class EventLoop : IDisposable
         Host.FlushWrites();
     }
 
-    private void PollForIo()
+    private void PollForIo(TimeSpan? maxWait)
     {
-        long until = _ready.Count > 0 || _stopRequested || IsDeserted || HasFailedTasks ? 0 : Timers.NextDeadline();
+        long until = _ready.Count > 0 || _stopRequested || HasNothingToAwait || HasFailedTasks || maxWait == TimeSpan.Zero
+            ? 0
+            : Timers.NextDeadline();
+        if (until > 0 && maxWait is { } limit)
+        {
+            until = Math.Min(until, DeadlineAfter(limit));
+        }
 
         // Completions run with the context cleared: code that uses ConfigureAwait(false), SslStream's for one, then stays
         // on this thread instead of going to the pool. User code is entered through a CallbackScope, which sets it.

@@ -89,6 +89,22 @@ public sealed class EventLoopOptions
     /// </summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>
+    /// How long disposal then waits for functions that were given to
+    /// <see cref="EventLoop.RunInThreadAsync{T}(Func{T}, CancellationToken)"/> and have not returned, whether or not anybody
+    /// still waits for their result: what they write is then whole when the process ends. Two seconds by default; with zero they
+    /// are left to themselves, as they are, with a warning, when the time is over.
+    /// </summary>
+    public TimeSpan ThreadTimeout { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// Has <see cref="EventLoop.Run(Func{EventLoop, Task}, EventLoopOptions?)"/> and
+    /// <see cref="EventLoop.RunUntilComplete(Func{Task})"/> take Ctrl-C and the request to terminate (SIGINT, SIGTERM) while they
+    /// run: the first cancels the main coroutine, whose cleanup runs, the second stops the loop without waiting for it, and a
+    /// third ends the process. Off by default: signals belong to the process, and so to the program and no library.
+    /// </summary>
+    public bool HandleInterrupts { get; set; }
+
     /// <summary>The same options with this backend.</summary>
     internal EventLoopOptions With(Func<IoBackend> backendFactory)
     {
@@ -110,5 +126,6 @@ public sealed class EventLoopOptions
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(SlowCallbackDuration, TimeSpan.Zero, nameof(SlowCallbackDuration));
         ArgumentOutOfRangeException.ThrowIfLessThan(SpinDuration, TimeSpan.Zero, nameof(SpinDuration));
         ArgumentOutOfRangeException.ThrowIfLessThan(ShutdownTimeout, TimeSpan.Zero, nameof(ShutdownTimeout));
+        ArgumentOutOfRangeException.ThrowIfLessThan(ThreadTimeout, TimeSpan.Zero, nameof(ThreadTimeout));
     }
 }

@@ -36,4 +36,7 @@ internal static partial class LoopLog
 
     [LoggerMessage(10, LogLevel.Warning, "Tasks had not ended when the loop was disposed: {Names}.")]
     public static partial void TasksLeft(ILogger logger, string names);
+
+    [LoggerMessage(11, LogLevel.Warning, "{Count} functions still ran in threads when the loop was disposed.")]
+    public static partial void ThreadWorkLeft(ILogger logger, int count);
 }

@@ -16,7 +16,7 @@ public sealed class Server : IAsyncDisposable
     private readonly ServerOptions _options;
     private readonly ConnectionListener[] _listeners;
     private readonly List<StreamTransport> _connections = [];
-    private readonly TaskCompletionSource _closed = new();
+    private readonly Future _closed;
     private readonly Resident _resident;
     private bool _closing;
 
@@ -29,6 +29,7 @@ public sealed class Server : IAsyncDisposable
     {
         _loop = loop;
         _options = options;
+        _closed = new Future(loop);
         _resident = new Resident(this);
         _listeners = [.. handles.Select(
             handle => new ConnectionListener(loop, handle, factory, options.Tcp, _resident, context))];
@@ -127,62 +128,86 @@ public sealed class Server : IAsyncDisposable
     /// <summary>
     /// Ends the server: stops listening, closes every connection, and aborts those that have not ended by the end of the
     /// grace period. Completes, by a post, when the last <see cref="StreamProtocol.ConnectionLost"/> has returned, which it
-    /// always does.
+    /// always does. A wait of the current scope, whose cancellation ends the grace period too, and is thrown when all have ended.
     /// </summary>
     /// <param name="grace">How long connections have to send what they hold.</param>
-    /// <param name="cancellationToken">Ends the grace period at once.</param>
+    /// <param name="cancellationToken">Ends the grace period at once, and is not thrown.</param>
     /// <exception cref="ArgumentOutOfRangeException">The grace period is negative.</exception>
+    /// <exception cref="OperationCanceledException">A scope was cancelled. The server has ended all the same.</exception>
+    /// <exception cref="InvalidOperationException">The loop does not run on this thread.</exception>
     public async Task DrainAsync(TimeSpan grace, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(grace, TimeSpan.Zero);
         _loop.VerifyAccess();
-        if (_closed.Task.IsCompleted)
+        if (_closed.IsCompleted)
         {
             return;
         }
 
         Close();
         CloseConnections();
-        TimerHandle limit = _loop.CallLater(grace, AbortConnections);
-        CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
-            static server => ((Server)server!).AbortFromAnyThread(), this);
         try
         {
-            await _closed.Task;
+            await CancelScope.MoveOnAfterAsync(grace, async _ => await _closed.WaitAsync(cancellationToken));
+        }
+        catch (OperationCanceledException exception) when (exception is not ScopeCancelledException)
+        {
+            // the token's, which only says that there is no more time
         }
         finally
         {
-            registration.Unregister();
-            limit.Cancel();
+            AbortConnections();
+            await CancelScope.RunAsync(async _ => await _closed, shield: true);
         }
     }
 
     /// <summary>
-    /// Completes, by a post, when the server is closed and its last connection has ended. Closes nothing itself.
+    /// Waits until the server is closed and its last connection has ended. Closes nothing itself. A wait of the current scope.
     /// </summary>
-    public Task WaitClosedAsync()
+    /// <param name="cancellationToken">Ends the wait; from any thread.</param>
+    /// <exception cref="OperationCanceledException">In the task: a scope or the token was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">The loop does not run on this thread.</exception>
+    public Task WaitClosedAsync(CancellationToken cancellationToken = default)
     {
         _loop.VerifyAccess();
-        return _closed.Task;
+        return _closed.WaitAsync(cancellationToken).AsTask();
     }
 
     /// <summary>
     /// Serves until the server is closed or the token is cancelled, then drains it (<see cref="ServerOptions.DrainTime"/>).
-    /// Returns normally in either case.
+    /// Returns normally in either case. A wait of the current scope, whose cancellation aborts the connections and is thrown when
+    /// they have ended.
     /// </summary>
+    /// <exception cref="OperationCanceledException">A scope was cancelled. The server has ended all the same.</exception>
     public async Task RunAsync(CancellationToken cancellationToken = default)
     {
         StartServing();
-        await using var server = this;
-        await _closed.Task.WaitAsync(cancellationToken).ConfigureAwait(
-            ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        await using Server server = this;
+        try
+        {
+            await _closed.WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException exception) when (exception is not ScopeCancelledException)
+        {
+            // the token's, which is a way to close the server
+        }
     }
 
-    /// <summary>Drains the server within <see cref="ServerOptions.DrainTime"/>.</summary>
-    public ValueTask DisposeAsync() => new(DrainAsync(_options.DrainTime));
-
-    private void AbortFromAnyThread()
-        => _loop.Host.TryPost(static server => ((Server)server!).AbortConnections(), this);
+    /// <summary>
+    /// Drains the server within <see cref="ServerOptions.DrainTime"/>; in a cancelled scope there is no time, and the connections
+    /// are aborted. That is not thrown, so as not to hide what is on its way: the next wait throws it.
+    /// </summary>
+    public async ValueTask DisposeAsync()
+    {
+        try
+        {
+            await DrainAsync(_options.DrainTime);
+        }
+        catch (ScopeCancelledException)
+        {
+            // all have ended, see above
+        }
+    }
 
     private void CompleteIfOver()
     {
@@ -190,7 +215,7 @@ public sealed class Server : IAsyncDisposable
         {
             _resident.HasLeft = true;
             _loop.Host.RemoveResident(_resident);
-            _loop.UnsafeCallSoon(static closed => ((TaskCompletionSource)closed!).SetResult(), _closed);
+            _loop.UnsafeCallSoon(static closed => ((Future)closed!).SetResult(), _closed);
         }
     }
 

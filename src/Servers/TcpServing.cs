@@ -22,14 +22,14 @@ public static class TcpServing
         /// </param>
         /// <param name="port">0 to 65535; with 0 the system chooses, for each address by itself.</param>
         /// <param name="options">Null for the defaults.</param>
-        /// <param name="cancellationToken">Gives up the resolution of the name.</param>
+        /// <param name="cancellationToken">Gives up the resolution of the name; so does the current scope.</param>
         /// <returns>The server, listening.</returns>
         /// <exception cref="ArgumentException">The host can be neither a name nor an address; the port is no port.</exception>
         /// <exception cref="ListenFailedException">
         /// A port is in use, an address is not ours, there is no such name: the server then listens on nothing.
         /// </exception>
-        /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-        /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile.</exception>
+        /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
+        /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile, and a shield hid that.</exception>
         public async Task<Server> CreateServerAsync(
             Func<StreamProtocol> factory,
             string? host,

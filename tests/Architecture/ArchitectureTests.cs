@@ -86,7 +86,7 @@ public sealed partial class ArchitectureTests
         Match one = Assert.Single(MachineTime().Matches(text));
 
         Assert.StartsWith("Stopwatch.StartNew()", text[one.Index..], StringComparison.Ordinal);
-        int method = text.LastIndexOf("private void EndAllThatLivesHere()", one.Index, StringComparison.Ordinal);
+        int method = text.LastIndexOf("private void RunWhile(", one.Index, StringComparison.Ordinal);
         Assert.True(method >= 0 && !text[method..one.Index].Contains("\n    }", StringComparison.Ordinal));
     }
 

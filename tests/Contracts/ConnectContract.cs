@@ -274,7 +274,7 @@ public abstract class ConnectContract(LoopUnderTest subject) : ServerSuite(subje
         lookup.Dispose();
 
         Assert.True(hangs, "The loop waited for the resolver.");
-        Assert.IsType<ObjectDisposedException>(connecting.Exception?.InnerException);
+        Assert.True(connecting.IsCanceled);
         Assert.Empty(Protocols);
     }
 
@@ -532,7 +532,7 @@ public abstract class ConnectContract(LoopUnderTest subject) : ServerSuite(subje
             connecting = loop.CreateConnectionAsync(MakeProtocol, silent);
         });
 
-        Assert.IsType<ObjectDisposedException>(connecting.Exception?.InnerException);
+        Assert.True(connecting.IsCanceled);
         Assert.Empty(Protocols);
     }
 

@@ -95,7 +95,7 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
         lookup.Dispose();
 
         Assert.True(hangs, "The loop waited for the resolver.");
-        Assert.IsType<ObjectDisposedException>(listening.Exception?.InnerException);
+        Assert.True(listening.IsCanceled);
     }
 
     [Fact]
@@ -694,8 +694,8 @@ public abstract class ServerContract(LoopUnderTest subject) : ServerSuite(subjec
             running = server.RunAsync();
         });
 
-        Assert.True(closed.IsCompletedSuccessfully);
-        Assert.True(running.IsCompletedSuccessfully);
+        Assert.True(closed.IsCanceled);
+        Assert.True(running.IsCanceled);
         Assert.False(server.IsListening);
         Assert.Equal(CloseReason.LoopShutdown, Protocols[0].Transport.CloseReason);
         Assert.Throws<ObjectDisposedException>(server.Close);

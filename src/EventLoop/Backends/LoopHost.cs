@@ -53,8 +53,9 @@ public sealed class LoopHost
     /// <summary>
     /// How a host's name becomes its addresses: as the backend says (<see cref="IoBackend.Resolve"/>), unless whoever makes the
     /// loop sets another way. It is called where <see cref="EventLoop.RunInThreadAsync{T}(Func{T}, CancellationToken)"/> runs
-    /// its work, and may block for as long as it likes: nobody waits for it longer than they want to, and its result may be for nobody. It throws a
-    /// <see cref="System.Net.Sockets.SocketException"/> when there is no such name.
+    /// its work, and may block for as long as it likes: nobody waits for it longer than they want to, the end of the loop not at
+    /// all, and its result may be for nobody. It throws a <see cref="System.Net.Sockets.SocketException"/> when there is no such
+    /// name.
     /// </summary>
     public Func<string, IPAddress[]> Lookup
     {
@@ -65,6 +66,17 @@ public sealed class LoopHost
             _loop.VerifyAccess();
             _lookup = value;
         }
+    }
+
+    /// <summary>Calls <see cref="Lookup"/>, as a wait of the current scope.</summary>
+    /// <param name="hostName">The name.</param>
+    /// <param name="cancellationToken">Abandons the wait.</param>
+    /// <exception cref="System.Net.Sockets.SocketException">There is no such name.</exception>
+    /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
+    public Task<IPAddress[]> LookUpAsync(string hostName, CancellationToken cancellationToken)
+    {
+        Func<string, IPAddress[]> lookup = _lookup;
+        return _loop.RunInThreadAsync(() => lookup(hostName), isWaitedFor: false, cancellationToken);
     }
 
     /// <summary>Whether the loop is disposed, or being disposed: nothing new begins.</summary>

@@ -172,6 +172,20 @@ public partial class CancelScope
     }
 
     /// <summary>
+    /// Throws when the innermost scope is cancelled: for code that does much between two waits, or that is about to begin what it
+    /// would only have to undo. Outside of any scope it is the loop's own that counts. Loop thread only.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">A scope is cancelled.</exception>
+    /// <exception cref="InvalidOperationException">No loop runs on this thread.</exception>
+    public static void ThrowIfCancelled()
+    {
+        if (CancelledOf(EventLoop.Current) is { } scope)
+        {
+            throw scope.NewException();
+        }
+    }
+
+    /// <summary>
     /// Cancels the scope: every wait inside it ends, and every later one throws at once, until the scope is left. Runs no code of
     /// others from within the call. Any number of calls have the effect of the first, and after the scope was left, none.
     /// </summary>

@@ -6,18 +6,20 @@ namespace Toolkit.Transports;
 
 /// <summary>
 /// One attempt to connect to one address. It ends once, by the backend, the time, the caller's cancellation or the end of
-/// the loop, and leaves no descriptor behind unless it ends with a connection.
+/// the loop, and leaves no descriptor behind unless the caller is handed the connection.
 /// </summary>
 internal sealed class ConnectAttempt : IConnector, ILoopResident
 {
     private readonly EventLoop _loop;
-    private readonly TaskCompletionSource<IoHandle?> _completion = new();
+    private readonly Future<IoHandle?> _completion;
     private IoHandle? _handle;
     private TimerHandle? _limit;
-    private CancellationTokenRegistration _cancellation;
-    private bool _ended;
 
-    private ConnectAttempt(EventLoop loop) => _loop = loop;
+    private ConnectAttempt(EventLoop loop)
+    {
+        _loop = loop;
+        _completion = new Future<IoHandle?>(loop);
+    }
 
     int ILoopResident.ResidentIndex { get; set; }
 
@@ -25,15 +27,23 @@ internal sealed class ConnectAttempt : IConnector, ILoopResident
 
     /// <summary>Tries to connect.</summary>
     /// <returns>The connected handle; or null and the error.</returns>
-    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile.</exception>
+    /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile, and a shield hid that.</exception>
     public static async Task<(IoHandle? Handle, SocketError Error)> ConnectAsync(
         EventLoop loop, IPEndPoint remote, ConnectOptions options, TimeSpan time, CancellationToken cancellationToken)
     {
         var attempt = new ConnectAttempt(loop);
-        attempt.Begin(remote, options, time, cancellationToken);
-        IoHandle? handle = await attempt._completion.Task;
-        return (handle, attempt.Error);
+        attempt.Begin(remote, options, time);
+        try
+        {
+            IoHandle? handle = await attempt._completion.WaitAsync(cancellationToken);
+            return (handle, attempt.Error);
+        }
+        catch
+        {
+            attempt.GiveUp();
+            throw;
+        }
     }
 
     void IConnector.OnConnectEnded(SocketError error)
@@ -51,7 +61,7 @@ internal sealed class ConnectAttempt : IConnector, ILoopResident
 
     void ILoopResident.OnLoopShutdownExpired() => Fail(new ObjectDisposedException(nameof(EventLoop)));
 
-    private void Begin(IPEndPoint remote, ConnectOptions options, TimeSpan time, CancellationToken cancellationToken)
+    private void Begin(IPEndPoint remote, ConnectOptions options, TimeSpan time)
     {
         IoBackend backend = _loop.Host.Backend;
         var spec = new HandleSpec
@@ -70,48 +80,44 @@ internal sealed class ConnectAttempt : IConnector, ILoopResident
 
         options.Tcp.Apply(_handle);
         _limit = _loop.UnsafeCallLater(time, static self => ((ConnectAttempt)self!).End(SocketError.TimedOut), this);
-        _cancellation = cancellationToken.UnsafeRegister(
-            static (self, token) => ((ConnectAttempt)self!).CancelFromAnyThread(token), this);
         backend.Submit(new ConnectOperation(_handle, remote, this));
     }
 
-    // Registration may find the token cancelled, and call from within Begin; a post keeps the order simple.
-    private void CancelFromAnyThread(CancellationToken token)
-        => _loop.Host.TryPost(static state =>
-        {
-            var (self, token) = ((ConnectAttempt, CancellationToken))state!;
-            self.Fail(new OperationCanceledException(token));
-        }, (this, token));
-
     private void End(SocketError error)
     {
-        if (_ended)
+        if (!_completion.IsCompleted)
         {
-            return;
+            Leave(release: error != SocketError.Success);
+            Error = error;
+            _completion.SetResult(error == SocketError.Success ? _handle : null);
         }
-
-        Leave(release: error != SocketError.Success);
-        Error = error;
-        _loop.UnsafeCallSoon(
-            static self => ((ConnectAttempt)self!).CompleteWithHandle(), this);
     }
-
-    private void CompleteWithHandle() => _completion.SetResult(Error == SocketError.Success ? _handle : null);
 
     private void Fail(Exception exception)
     {
-        if (!_ended)
+        if (!_completion.IsCompleted)
         {
             Leave(release: true);
-            _loop.UnsafeCallSoon(_ => _completion.SetException(exception), null);
+            _completion.SetException(exception);
+        }
+    }
+
+    // The caller waits no more. In the meantime it may have come to a connection, which is for nobody.
+    private void GiveUp()
+    {
+        if (!_completion.IsCompleted)
+        {
+            Fail(new OperationCanceledException());
+        }
+        else if (_completion.State == FutureState.Succeeded && Error == SocketError.Success)
+        {
+            _loop.Host.Backend.Release(_handle!, reset: false);
         }
     }
 
     private void Leave(bool release)
     {
-        _ended = true;
         _limit?.Cancel();
-        _cancellation.Unregister();
         _loop.Host.RemoveResident(this);
         if (release && _handle is not null)
         {

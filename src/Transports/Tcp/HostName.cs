@@ -62,8 +62,8 @@ internal static class HostName
 
     /// <summary>The addresses of a host that <see cref="Validate"/> has let pass, in the resolver's order, at least one.</summary>
     /// <exception cref="SocketException">There is no such name, or the resolver failed.</exception>
-    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile.</exception>
+    /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile, and a shield hid that.</exception>
     public static async Task<IPAddress[]> ResolveAsync(EventLoop loop, string host, CancellationToken cancellationToken)
     {
         if (TryParseAddress(host, out IPAddress? literal))
@@ -79,13 +79,12 @@ internal static class HostName
     // gives up, and not the loop when it ends, which as a resident this is told of.
     private static async Task<IPAddress[]> LookUpAsync(EventLoop loop, string host, CancellationToken cancellationToken)
     {
-        Func<string, IPAddress[]> lookup = loop.Host.Lookup;
         using var wait = new LookupWait(loop.Host, cancellationToken);
         try
         {
-            return await loop.RunInThreadAsync(() => lookup(host), wait.Token);
+            return await loop.Host.LookUpAsync(host, wait.Token);
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException exception) when (exception is not ScopeCancelledException)
         {
             ObjectDisposedException.ThrowIf(wait.IsLoopEnding && !cancellationToken.IsCancellationRequested, loop);
             throw new OperationCanceledException(cancellationToken);

@@ -15,18 +15,18 @@ public static class TcpConnecting
         /// <summary>
         /// Connects to a host by name or address. The name is checked, resolved off the loop, and its addresses are tried in
         /// the resolver's order until one answers. Then the protocol is made and told of the connection, and then this
-        /// returns. Loop thread only.
+        /// returns. A wait of the current scope. Loop thread only.
         /// </summary>
         /// <param name="factory">Makes the protocol; called once, when there is a connection for it.</param>
         /// <param name="host">A name, or an IP address in its usual form.</param>
         /// <param name="port">1 to 65535.</param>
         /// <param name="options">Time-out, local end point and the connection's options; null for the defaults.</param>
-        /// <param name="cancellationToken">Gives up, at any point, and leaves nothing behind.</param>
+        /// <param name="cancellationToken">Gives up, at any point, and leaves nothing behind; so does the scope.</param>
         /// <returns>The transport and its protocol.</returns>
         /// <exception cref="ArgumentException">The host can be neither a name nor an address; the port is no port.</exception>
         /// <exception cref="ConnectFailedException">No address answered, or there is no such name.</exception>
-        /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-        /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile.</exception>
+        /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
+        /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile, and a shield hid that.</exception>
         /// <remarks>
         /// What <paramref name="factory"/> or <see cref="StreamProtocol.ConnectionMade"/> throws comes out of here too, with
         /// the connection aborted.
@@ -52,10 +52,10 @@ public static class TcpConnecting
         /// <param name="factory">Makes the protocol; called once, when there is a connection for it.</param>
         /// <param name="remoteEndPoint">The address and port.</param>
         /// <param name="options">Time-out, local end point and the connection's options; null for the defaults.</param>
-        /// <param name="cancellationToken">Gives up, at any point, and leaves nothing behind.</param>
+        /// <param name="cancellationToken">Gives up, at any point, and leaves nothing behind; so does the scope.</param>
         /// <returns>The transport and its protocol.</returns>
         /// <exception cref="ConnectFailedException">The address did not answer.</exception>
-        /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+        /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
         public Task<Connection<TProtocol>> CreateConnectionAsync<TProtocol>(
             Func<TProtocol> factory,
             IPEndPoint remoteEndPoint,
@@ -105,13 +105,10 @@ public static class TcpConnecting
             {
                 throw new ConnectFailedException(target, exception);
             }
-            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            catch (OperationCanceledException exception) when (exception is not ScopeCancelledException)
             {
+                cancellationToken.ThrowIfCancellationRequested();
                 throw new ConnectFailedException(target, new SocketException((int)SocketError.TimedOut));
-            }
-            catch (OperationCanceledException)
-            {
-                throw new OperationCanceledException(cancellationToken);
             }
         }
 
@@ -130,7 +127,6 @@ public static class TcpConnecting
         CancellationToken cancellationToken)
         where TProtocol : StreamProtocol
     {
-        cancellationToken.ThrowIfCancellationRequested();
         ExecutionContext? context = LoopHost.CaptureContext();
         TimeSpan deadline = loop.Time + time;
         if (options.LocalEndPoint is { } local)
@@ -141,6 +137,8 @@ public static class TcpConnecting
         var failures = new List<ConnectFailure>();
         for (int i = 0; i < endPoints.Length; i++)
         {
+            CancelScope.ThrowIfCancelled(); // one that is cancelled begins nothing
+            cancellationToken.ThrowIfCancellationRequested();
             TimeSpan left = deadline - loop.Time;
             TimeSpan share = left > TimeSpan.Zero ? left / (endPoints.Length - i) : TimeSpan.Zero;
             (IoHandle? handle, SocketError error) = await ConnectAttempt.ConnectAsync(
@@ -163,6 +161,11 @@ public static class TcpConnecting
         TProtocol protocol;
         try
         {
+            if (loop.Host.IsClosing)
+            {
+                CancelScope.ThrowIfCancelled(); // who is cancelled with the loop has not failed
+            }
+
             loop.Host.VerifyRunning();
             protocol = factory() ?? throw new InvalidOperationException("The protocol factory returned null.");
         }

@@ -6,7 +6,7 @@ namespace Toolkit.Tests.Synchronization;
 /// Cancels at every moment: each scenario has somebody who waits, and who is cancelled after the k-th turn of the loop, for all k
 /// until that is too late. Whatever the moment, nothing is lost, nothing is left, and others get their turn.
 /// </summary>
-public sealed class CancellationSweep
+public sealed partial class CancellationSweep
 {
     private static readonly TimeSpan s_second = TimeSpan.FromSeconds(1);
 

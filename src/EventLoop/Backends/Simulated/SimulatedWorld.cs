@@ -515,7 +515,7 @@ public sealed partial class SimulatedWorld : IDisposable
         _isStepping = true;
         try
         {
-            chosen.RunOnce();
+            chosen.RunTurn();
         }
         finally
         {
