@@ -9,11 +9,15 @@ var users = new Option<int>("--users") { Description = "How many there are.", De
 users.Require(value => value is >= 1 and <= 20_000, "--users is 1 to 20000.");
 var rooms = new Option<int>("--rooms") { Description = "How many rooms they share.", DefaultValueFactory = _ => 10 };
 rooms.Require(value => value is >= 1 and <= 20_000, "--rooms is 1 to 20000.");
-var messages = new Option<int>("--messages") { Description = "How much they say, in all.", DefaultValueFactory = _ => 100_000 };
+var messages = new Option<int>("--messages")
+{
+    Description = "How much they say, in all.",
+    DefaultValueFactory = _ => 100_000,
+};
 messages.Require(value => value is >= 1 and <= 100_000_000, "--messages is 1 to 100000000.");
 
 var serve = new Command("serve", "Serve people who connect with nc or telnet (the default).") { host, port, loop };
-var load = new Command("load", "Talk to a running server, and check that every member of a room hears the same in the same order.")
+var load = new Command("load", "Talk to a running server, and check that everybody in a room hears the same in the same order.")
 {
     host, port, users, rooms, messages,
 };

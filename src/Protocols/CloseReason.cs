@@ -32,7 +32,9 @@ public enum CloseReason
     /// <summary>A callback of the protocol threw.</summary>
     ProtocolError,
 
-    /// <summary>The peer has sent what the protocol cannot take, such as a line without an end; the exception says what.</summary>
+    /// <summary>
+    /// The peer has sent what the protocol cannot take, such as a line without an end; the exception says what.
+    /// </summary>
     InvalidData,
 
     /// <summary>The protocol went on writing beyond <see cref="WriteLimits.HardCap"/>.</summary>

@@ -100,7 +100,9 @@ public abstract class Transport
     /// the high-water mark is passed.
     /// </summary>
     /// <returns>Whether the bytes were taken, and whether to wait before writing more.</returns>
-    /// <exception cref="InvalidOperationException"><see cref="WriteEof"/> was called, or this is not the loop's thread.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// <see cref="WriteEof"/> was called, or this is not the loop's thread.
+    /// </exception>
     public abstract WriteStatus Write(ReadOnlySpan<byte> data);
 
     /// <summary>Writes several buffers as if they were one.</summary>
@@ -175,8 +177,8 @@ public abstract class Transport
     public abstract void Abort();
 
     /// <summary>
-    /// The same because something is wrong with the connection that is no fault of the protocol's, such as what the peer has sent:
-    /// its end has that reason, and no exception handler is told.
+    /// The same because something is wrong with the connection that is no fault of the protocol's, such as what the peer has
+    /// sent: its end has that reason, and no exception handler is told.
     /// </summary>
     /// <inheritdoc cref="Close(ConnectionException)"/>
     public abstract void Abort(ConnectionException reason);

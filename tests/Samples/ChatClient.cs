@@ -51,7 +51,8 @@ internal sealed class ChatClient : IDisposable
     }
 
     /// <summary>Reads everything that is said, up to the end.</summary>
-    public async Task<List<string>> ReadSaidAsync()
+    /// <param name="onSaid">Called with each of it, on any thread.</param>
+    public async Task<List<string>> ReadSaidAsync(Action? onSaid = null)
     {
         var said = new List<string>();
         while (await ReadAsync() is { } line)
@@ -59,6 +60,7 @@ internal sealed class ChatClient : IDisposable
             if (line.StartsWith('<'))
             {
                 said.Add(line);
+                onSaid?.Invoke();
             }
         }
 

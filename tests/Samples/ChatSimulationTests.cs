@@ -35,7 +35,8 @@ public sealed class ChatSimulationTests
                     Loss = world.Random.Next(3) == 0 ? 0.05 : 0,
                 });
                 Person person = people[i] = new Person($"person-{i}");
-                TimeSpan[] pauses = [.. Enumerable.Range(0, Lines).Select(_ => TimeSpan.FromMilliseconds(world.Random.Next(3_000)))];
+                TimeSpan[] pauses = [.. Enumerable.Range(0, Lines)
+                    .Select(_ => TimeSpan.FromMilliseconds(world.Random.Next(3_000)))];
                 hosts[i].Start(async loop =>
                 {
                     await loop.CreateConnectionAsync(() => person, new IPEndPoint(server.Addresses[0], Port));

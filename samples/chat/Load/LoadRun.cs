@@ -8,8 +8,8 @@ namespace Toolkit.Samples.Chat;
 internal sealed record LoadSize(int Users, int Rooms, int Messages);
 
 /// <summary>
-/// A crowd that talks to a server, all of it on one loop. It ends when everybody has heard everything that was said in their room, in
-/// the same order; or when something is lost, out of order, or does not come.
+/// A crowd that talks to a server, all of it on one loop. It ends when everybody has heard everything that was said in their
+/// room, in the same order; or when something is lost, out of order, or does not come.
 /// </summary>
 internal sealed class LoadRun
 {

@@ -4,7 +4,8 @@ using System.Globalization;
 namespace Toolkit.Samples.Chat;
 
 /// <summary>
-/// One of the crowd. It says a line when it has heard one of its own, with a few under way, and so is never faster than the server.
+/// One of the crowd. It says a line when it has heard one of its own, with a few under way, and so is never faster than the
+/// server.
 /// </summary>
 internal sealed class LoadUser(LoadRun run, LoadRoom room, int speaker, int quota, string name, string[] sentences) : LineProtocol
 {

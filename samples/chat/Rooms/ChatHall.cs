@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Toolkit.Samples.Chat;
 
 /// <summary>
-/// All rooms, and everybody in them by nickname. It lives on one loop, so nothing in it is locked: what one member says is written to
-/// all others within one callback, and therefore everybody in a room sees the same order.
+/// All rooms, and everybody in them by nickname. It lives on one loop, so nothing in it is locked: what one member says is
+/// written to all others within one callback, and therefore everybody in a room sees the same order.
 /// </summary>
 internal sealed class ChatHall
 {
@@ -16,8 +16,8 @@ internal sealed class ChatHall
     private int _guests;
 
     /// <summary>
-    /// How the connections of members behave. Who does not read is dropped when a megabyte waits for it: that is what a member may
-    /// cost, and nobody waits for a slow one.
+    /// How the connections of members behave. Who does not read is dropped when a megabyte waits for it: that is what a member
+    /// may cost, and nobody waits for a slow one.
     /// </summary>
     public static TcpOptions ConnectionOptions { get; } = new()
     {
@@ -70,7 +70,9 @@ internal sealed class ChatHall
         return room;
     }
 
-    /// <summary>A member leaves a room. An empty one is forgotten, but for the lobby, so that there are no more rooms than members.</summary>
+    /// <summary>
+    /// A member leaves a room. An empty one is forgotten, but for the lobby, so that there are no more rooms than members.
+    /// </summary>
     public void Leave(Room room, Member member)
     {
         room.Remove(member);

@@ -4,8 +4,9 @@ using Toolkit.Backends;
 namespace Toolkit.Samples.Chat;
 
 /// <summary>
-/// One connection: what a person types, line by line, and what the room says to them. Lines that begin with a slash are commands. It
-/// does not watch for pauses of writing, since it cannot make the room wait; the hard cap ends the connection of who does not read.
+/// One connection: what a person types, line by line, and what the room says to them. Lines that begin with a slash are
+/// commands. It does not watch for pauses of writing, since it cannot make the room wait; the hard cap ends the connection of
+/// who does not read.
 /// </summary>
 internal sealed class Member(ChatHall hall) : LineProtocol
 {

@@ -49,8 +49,8 @@ internal sealed class Room(string name)
     }
 
     /// <summary>
-    /// Writes a line to everybody. A write may abort the connection of a member who does not read, but its end is told later, and so
-    /// the list does not change in here.
+    /// Writes a line to everybody. A write may abort the connection of a member who does not read, but its end is told later,
+    /// and so the list does not change in here.
     /// </summary>
     public void Tell(string line)
     {

@@ -4,8 +4,8 @@ using System.Text;
 namespace Toolkit.Samples.Chat;
 
 /// <summary>
-/// The text of lines that may come from a telnet client: its negotiations (RFC 854), stray carriage returns and NULs are taken out.
-/// None of them is answered, which a client takes for a no.
+/// The text of lines that may come from a telnet client: its negotiations (RFC 854), stray carriage returns and NULs are taken
+/// out. None of them is answered, which a client takes for a no.
 /// </summary>
 /// <param name="limit">How many bytes a line has at most.</param>
 internal sealed class TelnetInput(int limit)

@@ -8,9 +8,9 @@ namespace Toolkit;
 /// </summary>
 /// <remarks>
 /// <para>
-/// Frames are handed out in order, on the loop's thread, one call at a time, however the network has cut them. A frame is lent for
-/// the length of the call: from what was received when it is whole in there, and otherwise from a pooled buffer, which is given
-/// back when no frame is unfinished. Nothing is allocated for a frame, and no memory for what has not arrived.
+/// Frames are handed out in order, on the loop's thread, one call at a time, however the network has cut them. A frame is lent
+/// for the length of the call: from what was received when it is whole in there, and otherwise from a pooled buffer, which is
+/// given back when no frame is unfinished. Nothing is allocated for a frame, and no memory for what has not arrived.
 /// </para>
 /// <para>
 /// A frame's callback may do anything. When it pauses reading, or replaces the protocol, it is the last that is called, and the
@@ -33,8 +33,8 @@ public abstract class FramedProtocol : Protocol
     }
 
     /// <summary>
-    /// How many bytes a frame may have, without prefix and delimiter: <see cref="DefaultMaxLength"/> unless it is set. There is no
-    /// way to have none. May be changed at any time, and holds for frames of which nothing has arrived.
+    /// How many bytes a frame may have, without prefix and delimiter: <see cref="DefaultMaxLength"/> unless it is set. There is
+    /// no way to have none. May be changed at any time, and holds for frames of which nothing has arrived.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
     public int MaxLength
@@ -83,7 +83,8 @@ public abstract class FramedProtocol : Protocol
         if (IsInsideFrame)
         {
             FramingFailed(new FramingException(
-                FramingError.Truncated, $"The stream has ended inside a frame, of which {_unfinished.Length} bytes had arrived."));
+                FramingError.Truncated,
+                $"The stream has ended inside a frame, of which {_unfinished.Length} bytes had arrived."));
         }
 
         return false;
@@ -99,10 +100,10 @@ public abstract class FramedProtocol : Protocol
     /// The peer has sent what cannot be cut into frames, or ended inside of one. Called once: no frame follows.
     /// </summary>
     /// <remarks>
-    /// By default this ends the connection with that error. A stream that ends inside a frame is closed, so that the answers to the
-    /// whole frames before it still leave; anything else is aborted, since a peer that sends nonsense deserves no waiting. An
-    /// override may write a farewell and close; if it leaves the connection open all the same, the connection is aborted after
-    /// a frame that cannot be read, and closed after one that is cut short.
+    /// By default this ends the connection with that error. A stream that ends inside a frame is closed, so that the answers to
+    /// the whole frames before it still leave; anything else is aborted, since a peer that sends nonsense deserves no waiting.
+    /// An override may write a farewell and close; if it leaves the connection open all the same, the connection is aborted
+    /// after a frame that cannot be read, and closed after one that is cut short.
     /// </remarks>
     /// <param name="error">What is wrong.</param>
     protected virtual void FramingFailed(FramingException error)

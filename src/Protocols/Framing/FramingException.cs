@@ -1,6 +1,8 @@
 namespace Toolkit;
 
-/// <summary>A peer has sent what cannot be cut into frames; the connection ends with it, unless its protocol decides otherwise.</summary>
+/// <summary>
+/// A peer has sent what cannot be cut into frames; the connection ends with it, unless its protocol decides otherwise.
+/// </summary>
 public sealed class FramingException : ConnectionException
 {
     /// <summary>Creates the exception, whose reason is <see cref="CloseReason.InvalidData"/>.</summary>

@@ -24,6 +24,8 @@ public enum LengthPrefix
     /// <summary>Eight bytes, the least significant first.</summary>
     EightBytesLittleEndian,
 
-    /// <summary>One to ten bytes of seven bits each, the least significant first (LEB128), as protobuf delimits messages.</summary>
+    /// <summary>
+    /// One to ten bytes of seven bits each, the least significant first (LEB128), as protobuf delimits messages.
+    /// </summary>
     Varint,
 }

@@ -43,7 +43,9 @@ public abstract class LengthPrefixedProtocol : FramedProtocol
     /// <summary>Writes a frame, as one write: prefix and payload are joined, which copies the payload once.</summary>
     /// <returns>As from <see cref="Transport.Write(ReadOnlySpan{byte})"/>.</returns>
     /// <exception cref="ArgumentException">The prefix cannot express the length.</exception>
-    /// <exception cref="InvalidOperationException"><see cref="Transport.WriteEof"/> was called, or this is not the loop's thread.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// <see cref="Transport.WriteEof"/> was called, or this is not the loop's thread.
+    /// </exception>
     public WriteStatus SendFrame(ReadOnlySpan<byte> payload)
     {
         int length = checked(MaxPrefixSize + payload.Length + Trailer.Length);
@@ -63,8 +65,8 @@ public abstract class LengthPrefixedProtocol : FramedProtocol
     }
 
     /// <summary>
-    /// Writes a frame, as one vectored write: a large payload is not copied, except for what the operating system does not take at
-    /// once. The memory is the caller's again when the call returns.
+    /// Writes a frame, as one vectored write: a large payload is not copied, except for what the operating system does not take
+    /// at once. The memory is the caller's again when the call returns.
     /// </summary>
     /// <inheritdoc cref="SendFrame(ReadOnlySpan{byte})"/>
     public WriteStatus SendFrame(ReadOnlyMemory<byte> payload)
@@ -86,7 +88,9 @@ public abstract class LengthPrefixedProtocol : FramedProtocol
     }
 
     /// <summary>A frame has arrived.</summary>
-    /// <param name="frame">The payload, perhaps empty, at most <see cref="FramedProtocol.MaxLength"/> bytes; lent for the call.</param>
+    /// <param name="frame">
+    /// The payload, perhaps empty, at most <see cref="FramedProtocol.MaxLength"/> bytes; lent for the call.
+    /// </param>
     protected abstract void FrameReceived(ReadOnlySpan<byte> frame);
 
     private protected sealed override int Take(ReadOnlySpan<byte> data)

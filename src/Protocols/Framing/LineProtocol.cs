@@ -5,13 +5,15 @@ using Toolkit.Protocols;
 namespace Toolkit;
 
 /// <summary>
-/// A protocol of lines, or of anything else that ends with a delimiter; with a raw mode for what stands between lines and is none.
+/// A protocol of lines, or of anything else that ends with a delimiter; with a raw mode for what stands between lines and is
+/// none.
 /// </summary>
 /// <example>
 /// <code>
 /// sealed class Shout : LineProtocol
 /// {
-///     protected override void LineReceived(ReadOnlySpan&lt;byte&gt; line) => SendLine(Encoding.UTF8.GetString(line).ToUpperInvariant());
+///     protected override void LineReceived(ReadOnlySpan&lt;byte&gt; line)
+///         =&gt; SendLine(Encoding.UTF8.GetString(line).ToUpperInvariant());
 /// }
 /// </code>
 /// </example>
@@ -44,7 +46,9 @@ public abstract class LineProtocol : FramedProtocol
     /// <summary>Writes a line and its delimiter, as one write.</summary>
     /// <returns>As from <see cref="Transport.Write(ReadOnlySpan{byte})"/>.</returns>
     /// <exception cref="ArgumentException">The line has a delimiter in it, and so would be two.</exception>
-    /// <exception cref="InvalidOperationException"><see cref="Transport.WriteEof"/> was called, or this is not the loop's thread.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// <see cref="Transport.WriteEof"/> was called, or this is not the loop's thread.
+    /// </exception>
     public WriteStatus SendLine(ReadOnlySpan<byte> line)
     {
         ReadOnlySpan<byte> delimiter = _delimiter.Written.Span;
@@ -86,20 +90,22 @@ public abstract class LineProtocol : FramedProtocol
     }
 
     /// <summary>A line has arrived.</summary>
-    /// <param name="line">The line without its delimiter, at most <see cref="FramedProtocol.MaxLength"/> bytes; lent for the call.</param>
+    /// <param name="line">
+    /// The line without its delimiter, at most <see cref="FramedProtocol.MaxLength"/> bytes; lent for the call.
+    /// </param>
     protected abstract void LineReceived(ReadOnlySpan<byte> line);
 
     /// <summary>
     /// A line is longer than <see cref="FramedProtocol.MaxLength"/>; called once for it, no later than when the longest delimiter
-    /// would not fit any more. By default the connection ends (<see cref="FramedProtocol.FramingFailed"/>). An override that leaves
-    /// it open goes on with the next line: what is left of this one is thrown away as it arrives.
+    /// would not fit any more. By default the connection ends (<see cref="FramedProtocol.FramingFailed"/>). An override that
+    /// leaves it open goes on with the next line: what is left of this one is thrown away as it arrives.
     /// </summary>
     /// <param name="error">Says so.</param>
     protected virtual void LineTooLong(FramingException error) => Fail(error);
 
     /// <summary>
-    /// Bytes have arrived in raw mode, at least one, cut anywhere. The default throws: who calls <see cref="SetRawMode"/> overrides
-    /// this.
+    /// Bytes have arrived in raw mode, at least one, cut anywhere. The default throws: who calls <see cref="SetRawMode"/>
+    /// overrides this.
     /// </summary>
     /// <param name="data">Lent for the call.</param>
     protected virtual void RawDataReceived(ReadOnlySpan<byte> data)
@@ -131,7 +137,7 @@ public abstract class LineProtocol : FramedProtocol
         if (!rest.IsEmpty && !_isTellingRaw)
         {
             throw new InvalidOperationException(
-                $"Only {nameof(RawDataReceived)} has a rest to hand back. Bytes kept from earlier are given to Transport.Unread.");
+                $"Only {nameof(RawDataReceived)} has a rest to hand back. Give bytes from earlier to Transport.Unread.");
         }
 
         _isRaw = false;
@@ -214,5 +220,6 @@ public abstract class LineProtocol : FramedProtocol
         }
     }
 
-    private FramingException TooLong() => new(FramingError.TooLong, $"A line is longer than the {MaxLength} bytes that are allowed.");
+    private FramingException TooLong()
+        => new(FramingError.TooLong, $"A line is longer than the {MaxLength} bytes that are allowed.");
 }

@@ -27,7 +27,8 @@ public abstract class NetstringProtocol : LengthPrefixedProtocol
             if (value is < (byte)'0' or > (byte)'9' || (i == 1 && length == 0))
             {
                 throw new FramingException(
-                    FramingError.InvalidFormat, "A netstring begins with its length in decimal, without zeros before it, and a colon.");
+                    FramingError.InvalidFormat,
+                    "A netstring begins with its length in decimal, without zeros before it, and a colon.");
             }
 
             length = (length * 10) + (uint)(value - '0');

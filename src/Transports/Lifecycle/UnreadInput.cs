@@ -6,8 +6,8 @@ namespace Toolkit.Transports;
 /// What a protocol was handed and gave back, until it is told again. Empty, it holds no memory but its own.
 /// </summary>
 /// <remarks>
-/// A protocol that pauses after each message gives the same rest back again and again. It is then the end of what it was lent from
-/// here, and stays where it is; copied each time, a buffer of small messages would cost the square of its length.
+/// A protocol that pauses after each message gives the same rest back again and again. It is then the end of what it was lent
+/// from here, and stays where it is; copied each time, a buffer of small messages would cost the square of its length.
 /// </remarks>
 internal sealed class UnreadInput
 {

@@ -28,8 +28,8 @@ namespace Toolkit.Simulation;
 /// </code>
 /// <para>
 /// That is the loop's time in seconds (<see cref="EventLoop.Time"/>), the transport's number, and what happens: bytes received
-/// (&lt;), written (&gt;) and given back (-) with their count, and callbacks and calls by a word. Bytes that are no printable ASCII are escaped
-/// as in C, so that a peer cannot forge lines. What a callback throws is noted, and goes on to the transport.
+/// (&lt;), written (&gt;) and given back (-) with their count, and callbacks and calls by a word. Bytes that are no printable
+/// ASCII are escaped as in C, so that a peer cannot forge lines. What a callback throws is noted, and goes on to the transport.
 /// </para>
 /// <para>
 /// The contract is kept: order, threads, back-pressure, buffers of the protocol's own, and a protocol that is replaced, also by

@@ -99,7 +99,9 @@ public sealed class FrameCallbackTests
     public void Replacement_InACallback_GetsTheRest(bool tapped) => MemoryLoop.Run(async loop =>
     {
         byte[] stream = Bytes("upgrade\n\0\0\0\u0003abc\0\0\0\u0001d");
-        foreach (Chunking cut in (Chunking[])[Chunking.Whole, Chunking.OneByte, .. Enumerable.Range(1, stream.Length - 1).Select(c => Chunking.At(c))])
+        Chunking[] cuts =
+            [Chunking.Whole, Chunking.OneByte, .. Enumerable.Range(1, stream.Length - 1).Select(place => Chunking.At(place))];
+        foreach (Chunking cut in cuts)
         {
             var next = new Framed(record => new Prefixed(record));
             var framed = new Framed(record => new Lines(record))
@@ -198,7 +200,8 @@ public sealed class FrameCallbackTests
         for (int round = 0; round < 300; round++)
         {
             SeededRandom random = new SeededRandom(seed).Split($"round {round}");
-            string[] sent = [.. Enumerable.Range(0, 1 + random.Next(40)).Select(i => new string((char)('a' + (i % 26)), random.Next(30)))];
+            string[] sent = [.. Enumerable.Range(0, 1 + random.Next(40))
+                .Select(i => new string((char)('a' + (i % 26)), random.Next(30)))];
             byte[] stream = Bytes(string.Concat(sent.Select(line => $"{line}\n")));
             var seen = new List<string>();
             var lost = new TaskCompletionSource();
@@ -222,7 +225,8 @@ public sealed class FrameCallbackTests
 
             Framed first = Next();
             _ = first.Lost.ContinueWith(_ => lost.TrySetResult(), TaskScheduler.Default);
-            await ConnectAsync(loop, first, stream, random.Next(4) == 0 ? Chunking.OneByte : Chunking.Random(seed + (ulong)round), random.Next(2) == 0);
+            Chunking cut = random.Next(4) == 0 ? Chunking.OneByte : Chunking.Random(seed + (ulong)round);
+            await ConnectAsync(loop, first, stream, cut, tapped: random.Next(2) == 0);
             await lost.Task;
             Assert.True(sent.SequenceEqual(seen), $"TOOLKIT_SEED={seed}, round {round}: {seen.Count} of {sent.Length} lines");
         }

@@ -29,7 +29,8 @@ internal static class FramingRun
     public static async Task RequireSameHoweverCutAsync(
         EventLoop loop, Func<Framed> factory, ReadOnlyMemory<byte> stream, IReadOnlyList<string> expected, ulong seed)
     {
-        List<Chunking> cuts = [Chunking.Whole, Chunking.OneByte, .. Enumerable.Range(0, 20).Select(i => Chunking.Random(seed + (ulong)i))];
+        List<Chunking> cuts = [Chunking.Whole, Chunking.OneByte];
+        cuts.AddRange(Enumerable.Range(0, 20).Select(i => Chunking.Random(seed + (ulong)i)));
         cuts.AddRange(Enumerable.Range(1, Math.Max(0, stream.Length - 1)).Select(place => Chunking.At(place)));
         foreach (Chunking cut in cuts)
         {
@@ -139,7 +140,8 @@ internal sealed class Lines(Framed record, LineDelimiter? delimiter = null) : Li
     }
 }
 
-internal sealed class Prefixed(Framed record, LengthPrefix prefix = LengthPrefix.FourBytesBigEndian) : LengthPrefixedProtocol(prefix)
+internal sealed class Prefixed(Framed record, LengthPrefix prefix = LengthPrefix.FourBytesBigEndian)
+    : LengthPrefixedProtocol(prefix)
 {
     public int UnfinishedLength => Unfinished.Length;
 

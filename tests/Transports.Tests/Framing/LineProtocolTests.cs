@@ -54,8 +54,8 @@ public sealed class LineProtocolTests
             List<string> expected = Oracle(stream, sequences, max);
             Assert.True(
                 expected.SequenceEqual(events),
-                $"TOOLKIT_SEED={seed}, round {round}, {Text(stream)} by {string.Join(' ', sequences.Select(s => Text(s)))}, at most {max}, "
-                + $"cut {cut}: expected {string.Join(" | ", expected)}, got {string.Join(" | ", events)}");
+                $"TOOLKIT_SEED={seed}, round {round}, {Text(stream)} by {string.Join(' ', sequences.Select(s => Text(s)))}, "
+                + $"at most {max}, cut {cut}: expected {string.Join(" | ", expected)}, got {string.Join(" | ", events)}");
         }
 
         byte[] Few(int length)
