@@ -6,10 +6,10 @@ public enum CloseReason
     /// <summary>It is open.</summary>
     None,
 
-    /// <summary><see cref="Transport.Close"/> was called, or both directions were ended in good order.</summary>
+    /// <summary><see cref="Transport.Close()"/> was called, or both directions were ended in good order.</summary>
     LocalClose,
 
-    /// <summary><see cref="Transport.Abort"/> was called.</summary>
+    /// <summary><see cref="Transport.Abort()"/> was called.</summary>
     LocalAbort,
 
     /// <summary>The peer ended its side, and the protocol did not keep ours open.</summary>
@@ -31,6 +31,11 @@ public enum CloseReason
 
     /// <summary>A callback of the protocol threw.</summary>
     ProtocolError,
+
+    /// <summary>
+    /// The peer has sent what the protocol cannot take, such as a line without an end; the exception says what.
+    /// </summary>
+    InvalidData,
 
     /// <summary>The protocol went on writing beyond <see cref="WriteLimits.HardCap"/>.</summary>
     WriteOverflow,

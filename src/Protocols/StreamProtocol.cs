@@ -35,7 +35,7 @@ public abstract class StreamProtocol
     /// paused.
     /// </summary>
     /// <returns>
-    /// True to keep the sending side open until <see cref="Transport.WriteEof"/> or <see cref="Transport.Close"/>; false,
+    /// True to keep the sending side open until <see cref="Transport.WriteEof"/> or <see cref="Transport.Close()"/>; false,
     /// the default, to close when what was written has left.
     /// </returns>
     public virtual bool EofReceived() => false;

@@ -42,7 +42,7 @@ public abstract class Transport
     /// </summary>
     public abstract EndPoint? RemoteEndPoint { get; }
 
-    /// <summary>How many bytes were handed to the protocol.</summary>
+    /// <summary>How many bytes were handed to the protocol, and not given back.</summary>
     public abstract long BytesReceived { get; }
 
     /// <summary>How many bytes the operating system has taken for sending.</summary>
@@ -58,7 +58,7 @@ public abstract class Transport
     /// The protocol that is called. When it is replaced, the new one gets no
     /// <see cref="StreamProtocol.ConnectionMade"/>, and everything from the next event on; the bytes of a
     /// <see cref="Toolkit.Protocol.DataReceived"/> that is running belong to the protocol that got them, which hands on
-    /// what it did not use.
+    /// what it did not use, or gives it back (<see cref="Unread"/>).
     /// </summary>
     /// <exception cref="ArgumentNullException">Null was assigned.</exception>
     public StreamProtocol Protocol
@@ -100,7 +100,9 @@ public abstract class Transport
     /// the high-water mark is passed.
     /// </summary>
     /// <returns>Whether the bytes were taken, and whether to wait before writing more.</returns>
-    /// <exception cref="InvalidOperationException"><see cref="WriteEof"/> was called, or this is not the loop's thread.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// <see cref="WriteEof"/> was called, or this is not the loop's thread.
+    /// </exception>
     public abstract WriteStatus Write(ReadOnlySpan<byte> data);
 
     /// <summary>Writes several buffers as if they were one.</summary>
@@ -142,6 +144,16 @@ public abstract class Transport
     public abstract void ResumeReading();
 
     /// <summary>
+    /// Gives back bytes that were received and not used: for a protocol that stops in the middle of what it was handed, because
+    /// it has paused reading, or another is to take over. They are told again from the loop, never inside this call, as soon as
+    /// reading is not paused, to the protocol that is there then; whatever has not been told yet comes after them, the end of the
+    /// stream too. What several calls give back comes in the order of the calls. Nothing on a closing transport.
+    /// </summary>
+    /// <param name="data">The bytes, which are copied.</param>
+    /// <exception cref="InvalidOperationException">The end of the stream was told, or this is not the loop's thread.</exception>
+    public abstract void Unread(ReadOnlySpan<byte> data);
+
+    /// <summary>
     /// Ends the connection in good order: receives no more, sends what was written, ends the sending side, and then
     /// <see cref="StreamProtocol.ConnectionLost"/>, with no other callback in between. It is bounded: when no byte has left
     /// for the linger time, the transport is aborted. What the peer still sends is thrown away in the background until its
@@ -150,10 +162,26 @@ public abstract class Transport
     public abstract void Close();
 
     /// <summary>
+    /// The same because something is wrong with the connection that is no fault of the protocol's: its end has that reason. On a
+    /// transport that is closing already, the earlier reason stays.
+    /// </summary>
+    /// <param name="reason">What <see cref="StreamProtocol.ConnectionLost"/> and <see cref="CloseReason"/> are to say.</param>
+    /// <exception cref="ArgumentNullException">The reason is null.</exception>
+    /// <exception cref="ArgumentException">It has <see cref="CloseReason.None"/>.</exception>
+    public abstract void Close(ConnectionException reason);
+
+    /// <summary>
     /// Ends the connection at once: what is unsent is dropped and the peer sees a reset.
     /// <see cref="StreamProtocol.ConnectionLost"/> comes later, from the loop.
     /// </summary>
     public abstract void Abort();
+
+    /// <summary>
+    /// The same because something is wrong with the connection that is no fault of the protocol's, such as what the peer has
+    /// sent: its end has that reason, and no exception handler is told.
+    /// </summary>
+    /// <inheritdoc cref="Close(ConnectionException)"/>
+    public abstract void Abort(ConnectionException reason);
 
     /// <summary>Throws unless the caller is on the loop's thread.</summary>
     protected abstract void VerifyAccess();

@@ -107,7 +107,7 @@ public sealed class Server : IAsyncDisposable
         CompleteIfOver();
     }
 
-    /// <summary>Closes every connection in good order (<see cref="Transport.Close"/>).</summary>
+    /// <summary>Closes every connection in good order (<see cref="Transport.Close()"/>).</summary>
     public void CloseConnections()
     {
         foreach (Transport connection in Connections)
@@ -116,7 +116,7 @@ public sealed class Server : IAsyncDisposable
         }
     }
 
-    /// <summary>Aborts every connection (<see cref="Transport.Abort"/>).</summary>
+    /// <summary>Aborts every connection (<see cref="Transport.Abort()"/>).</summary>
     public void AbortConnections()
     {
         foreach (Transport connection in Connections)

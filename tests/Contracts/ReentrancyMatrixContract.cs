@@ -13,6 +13,7 @@ public abstract class ReentrancyMatrixContract(LoopUnderTest subject) : StreamCo
     private static readonly string[] s_calls =
     [
         "Write small", "Write large", "WriteVectored", "WriteEof", "PauseReading", "ResumeReading", "Pause and resume reading",
+        "Unread",
         "Close", "Abort", "Lower limits", "Raise limits", "Replace protocol", "Throw",
     ];
 
@@ -207,6 +208,11 @@ public abstract class ReentrancyMatrixContract(LoopUnderTest subject) : StreamCo
                 transport.PauseReading();
                 transport.ResumeReading();
                 break;
+            case "Unread" when transport.IsReading && protocol.Actor.Unread++ < 100: // or it would never see anything else
+                transport.Unread("again"u8);
+                break;
+            case "Unread":
+                break;
             case "Close":
                 transport.Close();
                 break;
@@ -262,6 +268,8 @@ public abstract class ReentrancyMatrixContract(LoopUnderTest subject) : StreamCo
 
         /// <summary>Whether the sending side was ended, after which a write is a mistake of the caller's.</summary>
         public bool HasEnded { get; set; }
+
+        public int Unread { get; set; }
 
         public TaskCompletionSource Lost { get; } = new();
 

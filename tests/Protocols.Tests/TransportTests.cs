@@ -146,9 +146,15 @@ public sealed class TransportTests
 
         public override void ResumeReading() => throw new NotSupportedException();
 
+        public override void Unread(ReadOnlySpan<byte> data) => throw new NotSupportedException();
+
         public override void Close() => throw new NotSupportedException();
 
+        public override void Close(ConnectionException reason) => throw new NotSupportedException();
+
         public override void Abort() => throw new NotSupportedException();
+
+        public override void Abort(ConnectionException reason) => throw new NotSupportedException();
 
         protected override void VerifyAccess()
         {

@@ -186,7 +186,7 @@ public abstract class InjectedFaultTests(LoopKind kind)
         try
         {
             const string Prologue = "trap 'kill $(jobs -p) 2> /dev/null || true' EXIT; ip link set lo up; program=$1; file=$2; ";
-            string[] command = ["-n", "timeout", "60", "bash", "-ec", Prologue + script, "bash", SampleProcess.Program, file];
+            string[] command = ["-n", "timeout", "60", "bash", "-ec", Prologue + script, "bash", SampleProcess.Echo, file];
             var start = new ProcessStartInfo("unshare", command)
             {
                 UseShellExecute = false,

@@ -8,7 +8,7 @@ using System.Text.RegularExpressions;
 
 namespace Toolkit.Tests.Samples;
 
-/// <summary>The echo sample as a program of its own, as a user starts it.</summary>
+/// <summary>A sample as a program of its own, as a user starts it; the echo sample unless another is named.</summary>
 internal sealed partial class SampleProcess : IDisposable
 {
     public const int Interrupt = 2;
@@ -55,17 +55,19 @@ internal sealed partial class SampleProcess : IDisposable
         }
     }
 
-    public static string Program => typeof(SampleProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
-        .Single(attribute => attribute.Key == "EchoProgram").Value!;
+    public static string Echo => PathOf("EchoProgram");
+
+    public static string Chat => PathOf("ChatProgram");
 
     /// <summary>Starts the program with lines collected; does not wait for anything.</summary>
     /// <param name="arguments">The program's own.</param>
     /// <param name="backend">The environment's choice of a backend.</param>
     /// <param name="tool">A program that runs it, with arguments; null for none.</param>
-    public static SampleProcess Start(string arguments, string? backend = null, string? tool = null)
+    /// <param name="program">The program, if it is not <see cref="Echo"/>.</param>
+    public static SampleProcess Start(string arguments, string? backend = null, string? tool = null, string? program = null)
     {
         string[] command = [.. (tool ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries), "dotnet"];
-        var start = new ProcessStartInfo(command[0], $"{string.Join(' ', command[1..])} \"{Program}\" {arguments}")
+        var start = new ProcessStartInfo(command[0], $"{string.Join(' ', command[1..])} \"{program ?? Echo}\" {arguments}")
         {
             UseShellExecute = false,
             RedirectStandardInput = true,
@@ -84,9 +86,10 @@ internal sealed partial class SampleProcess : IDisposable
     }
 
     /// <summary>Starts the server on a port of the system's choice, and waits until it listens.</summary>
-    public static async Task<SampleProcess> ServeAsync(string arguments, string? backend = null, string? tool = null)
+    public static async Task<SampleProcess> ServeAsync(
+        string arguments, string? backend = null, string? tool = null, string? program = null)
     {
-        SampleProcess sample = Start($"--port 0 {arguments}", backend, tool);
+        SampleProcess sample = Start($"--port 0 {arguments}", backend, tool, program);
         await Task.WhenAny(sample._listening.Task, sample.Process.WaitForExitAsync()).WaitAsync(s_patience);
         Assert.True(sample._listening.Task.IsCompleted, $"The server ended: {sample.Output}{sample.Errors}");
         return sample;
@@ -94,9 +97,9 @@ internal sealed partial class SampleProcess : IDisposable
 
     /// <summary>Runs the program to its end.</summary>
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(
-        string arguments, string? backend = null, string? tool = null)
+        string arguments, string? backend = null, string? tool = null, string? program = null)
     {
-        using SampleProcess sample = Start(arguments, backend, tool);
+        using SampleProcess sample = Start(arguments, backend, tool, program);
         sample.Process.StandardInput.Close();
         int exitCode = await sample.WaitForExitAsync();
         return (exitCode, sample.Output, sample.Errors);
@@ -150,6 +153,9 @@ internal sealed partial class SampleProcess : IDisposable
 
         Process.Dispose();
     }
+
+    private static string PathOf(string key) => typeof(SampleProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+        .Single(attribute => attribute.Key == key).Value!;
 
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Kill(int pid, int signal);

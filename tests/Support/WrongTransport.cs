@@ -49,9 +49,15 @@ public sealed class WrongTransport : Transport
 
     public override void ResumeReading() => _paused = false;
 
+    public override void Unread(ReadOnlySpan<byte> data) => throw new UnreachableException();
+
     public override void Close() => throw new UnreachableException();
 
+    public override void Close(ConnectionException reason) => throw new UnreachableException();
+
     public override void Abort() => throw new UnreachableException();
+
+    public override void Abort(ConnectionException reason) => throw new UnreachableException();
 
     protected override void VerifyAccess()
     {

@@ -11,11 +11,13 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
     private const int WelcomeSize = 64 * 1024;
 
     private static readonly Action<object?> s_updateReading = static self => ((StreamTransport)self!).UpdateReading();
+    private static readonly Action<object?> s_tellUnread = static self => ((StreamTransport)self!).TellUnread();
 
     private readonly ReceiveOperation _receive;
 
     // Loop thread only.
     private HangUpOperation? _hangUp;
+    private UnreadInput? _unread; // what the protocol gave back; made with the first of it
     private long _bytesReceived;
     private long _discarded;
     private bool _mayRead; // ConnectionMade has returned
@@ -46,38 +48,48 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
         }
     }
 
+    public override void Unread(ReadOnlySpan<byte> data)
+    {
+        VerifyAccess();
+        if (data.IsEmpty || _lifecycle.IsClosing)
+        {
+            return;
+        }
+
+        if (!_lifecycle.CanRead)
+        {
+            throw new InvalidOperationException("The end of the stream was told; nothing can be given back to come before it.");
+        }
+
+        _bytesReceived -= data.Length;
+        _unread ??= new UnreadInput();
+        _unread.Add(data);
+        UpdateReading();
+    }
+
     bool IReceiver.ProvidesBuffer => Protocol is BufferedProtocol && _lifecycle.CanRead;
 
     // Data for the protocol, or, while closing, data to throw away.
     private bool WantsInput => _mayRead && !_inputEnded && _lifecycle.Current switch
     {
         ConnectionLifecycle.State.Closing => _discarded <= _origin.Options.DiscardLimit,
-        _ => _lifecycle.CanRead && !_readingPaused,
+        _ => IsReading && _unread is not { IsEmpty: false },
     };
+
+    private bool WantsUnread => _mayRead && IsReading && _unread is { IsEmpty: false };
 
     Memory<byte> IReceiver.GetBuffer()
     {
-        var protocol = (BufferedProtocol)Protocol;
-        try
+        StreamProtocol protocol = Protocol;
+        if (!TryAskForBuffer(out Memory<byte> buffer))
         {
-            using CallbackScope scope = EnterUserCode(nameof(BufferedProtocol.GetBuffer));
-            Memory<byte> buffer = protocol.GetBuffer(WelcomeSize);
-            if (buffer.IsEmpty)
-            {
-                throw new InvalidOperationException("GetBuffer returned an empty buffer, into which nothing can be received.");
-            }
-
-            if ((WantsInput && protocol == Protocol) || _receive.Receiver != this)
-            {
-                return buffer;
-            }
-        }
-        catch (Exception exception)
-        {
-            FailByProtocol(exception, nameof(BufferedProtocol.GetBuffer));
-
             // Closed before it threw: a LingeringClose has taken the operation over, which must stay armed for it.
             return _receive.Receiver == this ? default : new byte[WelcomeSize];
+        }
+
+        if ((WantsInput && protocol == Protocol) || _receive.Receiver != this)
+        {
+            return buffer;
         }
 
         // Paused or replaced within the call: what arrives is for later, or for another.
@@ -92,17 +104,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
             return Discard(data.Length);
         }
 
-        _bytesReceived += data.Length;
-        try
-        {
-            using CallbackScope scope = EnterUserCode(nameof(DataProtocol.DataReceived));
-            ((DataProtocol)Protocol).DataReceived(data);
-        }
-        catch (Exception exception)
-        {
-            FailByProtocol(exception, nameof(DataProtocol.DataReceived));
-        }
-
+        TellData(data);
         return AfterInput();
     }
 
@@ -113,17 +115,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
             return Discard(count);
         }
 
-        _bytesReceived += count;
-        try
-        {
-            using CallbackScope scope = EnterUserCode(nameof(BufferedProtocol.BufferUpdated));
-            ((BufferedProtocol)Protocol).BufferUpdated(count);
-        }
-        catch (Exception exception)
-        {
-            FailByProtocol(exception, nameof(BufferedProtocol.BufferUpdated));
-        }
-
+        TellFilled(count);
         return AfterInput();
     }
 
@@ -176,12 +168,83 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
         }
 
         bool wanted = WantsInput;
-        if (!wanted)
+        if (!wanted && !WantsUnread)
         {
             WatchHangUp();
         }
 
         return wanted;
+    }
+
+    private void TellData(ReadOnlySpan<byte> data)
+    {
+        _bytesReceived += data.Length;
+        try
+        {
+            using CallbackScope scope = EnterUserCode(nameof(DataProtocol.DataReceived));
+            ((DataProtocol)Protocol).DataReceived(data);
+        }
+        catch (Exception exception)
+        {
+            FailByProtocol(exception, nameof(DataProtocol.DataReceived));
+        }
+    }
+
+    private void TellFilled(int count)
+    {
+        _bytesReceived += count;
+        try
+        {
+            using CallbackScope scope = EnterUserCode(nameof(BufferedProtocol.BufferUpdated));
+            ((BufferedProtocol)Protocol).BufferUpdated(count);
+        }
+        catch (Exception exception)
+        {
+            FailByProtocol(exception, nameof(BufferedProtocol.BufferUpdated));
+        }
+    }
+
+    // False when the protocol has failed instead.
+    private bool TryAskForBuffer(out Memory<byte> buffer)
+    {
+        try
+        {
+            using CallbackScope scope = EnterUserCode(nameof(BufferedProtocol.GetBuffer));
+            buffer = ((BufferedProtocol)Protocol).GetBuffer(WelcomeSize);
+            return !buffer.IsEmpty
+                ? true
+                : throw new InvalidOperationException("GetBuffer returned an empty buffer, into which nothing can be received.");
+        }
+        catch (Exception exception)
+        {
+            FailByProtocol(exception, nameof(BufferedProtocol.GetBuffer));
+            buffer = default;
+            return false;
+        }
+    }
+
+    // One callback's worth of what was given back; if there is more, or it is given back again, another post follows.
+    private void TellUnread()
+    {
+        UnreadInput unread = _unread!;
+        unread.IsPosted = false;
+        if (!WantsUnread)
+        {
+            return; // closed, or paused again; a resumption posts again
+        }
+
+        StreamProtocol protocol = Protocol;
+        if (protocol is DataProtocol)
+        {
+            TellData(unread.Lend());
+            unread.EndLoan();
+        }
+        else if (TryAskForBuffer(out Memory<byte> buffer) && WantsUnread && protocol == Protocol)
+        {
+            TellFilled(unread.MoveTo(buffer.Span));
+        }
+
+        UpdateReading();
     }
 
     private bool Discard(int count)
@@ -208,7 +271,15 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
         }
 
         _handle.Backend.Cancel(_receive);
-        WatchHangUp();
+        if (!WantsUnread)
+        {
+            WatchHangUp();
+        }
+        else if (!_unread!.IsPosted)
+        {
+            _unread.IsPosted = true;
+            _origin.Loop.UnsafeCallSoon(s_tellUnread, this);
+        }
     }
 
     // Nobody reads, so nobody would see a reset.

@@ -107,10 +107,24 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         Close(CloseReason.LocalClose);
     }
 
+    public override void Close(ConnectionException reason)
+    {
+        RequireReason(reason);
+        VerifyAccess();
+        Close(reason.Reason, reason);
+    }
+
     public override void Abort()
     {
         VerifyAccess();
         Abort(CloseReason.LocalAbort, null);
+    }
+
+    public override void Abort(ConnectionException reason)
+    {
+        RequireReason(reason);
+        VerifyAccess();
+        Abort(reason.Reason, reason);
     }
 
     void ILoopResident.OnLoopShutdown()
@@ -124,6 +138,15 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
     void ILoopResident.OnLoopShutdownExpired() => OnLoopShutdownExpired();
 
     protected override void VerifyAccess() => _origin.Loop.VerifyAccess();
+
+    private static void RequireReason(ConnectionException reason)
+    {
+        ArgumentNullException.ThrowIfNull(reason);
+        if (reason.Reason == CloseReason.None)
+        {
+            throw new ArgumentException("A connection that ends has a reason, and None is not one.", nameof(reason));
+        }
+    }
 
     private CallbackScope EnterUserCode(string member)
         => _origin.Loop.Host.EnterUserCode(_origin.Context, Protocol, member);
@@ -158,7 +181,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         => Abort(CloseReason.Timeout, new ConnectionException(
             CloseReason.Timeout, $"No byte has left for {_origin.Options.LingerTime} while closing: the peer does not read."));
 
-    private void Close(CloseReason reason)
+    private void Close(CloseReason reason, Exception? exception = null)
     {
         if (_sendFault != SocketError.Success && !_lifecycle.IsOver)
         {
@@ -169,6 +192,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         if (!_lifecycle.IsClosing)
         {
             _closeReason = reason;
+            _exception = exception;
         }
 
         Do(_lifecycle.On(ConnectionEvent.Close));
@@ -212,6 +236,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         if (actions.HasFlag(Actions.DiscardInput))
         {
             _readingPaused = false;
+            _unread?.Clear();
             UpdateReading();
         }
 
@@ -252,6 +277,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
 
         _linger?.Cancel();
         _linger = null;
+        _unread?.Clear();
         if (graceful && !_inputEnded)
         {
             if (_hangUp is not null)

@@ -15,7 +15,7 @@ namespace Toolkit.Simulation;
 /// It takes no descriptor, and nothing in it depends on time, or on any chance but that of the chunking's seed.
 /// </para>
 /// <para>
-/// As on TCP, <see cref="Transport.Abort"/> is a reset to the other end, which loses what it had not received; a closed end
+/// As on TCP, <see cref="Transport.Abort()"/> is a reset to the other end, which loses what it had not received; a closed end
 /// throws away what the other still sends, until that has ended too, or <see cref="TcpOptions.LingerTime"/> is over.
 /// </para>
 /// </remarks>

@@ -28,8 +28,8 @@ namespace Toolkit.Simulation;
 /// </code>
 /// <para>
 /// That is the loop's time in seconds (<see cref="EventLoop.Time"/>), the transport's number, and what happens: bytes received
-/// (&lt;) and written (&gt;) with their count, and callbacks and calls by a word. Bytes that are no printable ASCII are escaped
-/// as in C, so that a peer cannot forge lines. What a callback throws is noted, and goes on to the transport.
+/// (&lt;), written (&gt;) and given back (-) with their count, and callbacks and calls by a word. Bytes that are no printable
+/// ASCII are escaped as in C, so that a peer cannot forge lines. What a callback throws is noted, and goes on to the transport.
 /// </para>
 /// <para>
 /// The contract is kept: order, threads, back-pressure, buffers of the protocol's own, and a protocol that is replaced, also by
@@ -314,9 +314,30 @@ public sealed class WireTap : BufferedProtocol
         public override void ResumeReading()
             => Pass("resume reading", static transport => transport.ResumeReading(), nameof(ResumeReading));
 
+        public override void Unread(ReadOnlySpan<byte> data)
+        {
+            VerifyAccess();
+            _tap.NoteBytes('-', data);
+            try
+            {
+                _transport.Unread(data);
+            }
+            catch (Exception exception)
+            {
+                _tap.NoteThrown(nameof(Unread), exception);
+                throw;
+            }
+        }
+
         public override void Close() => Pass("close", static transport => transport.Close(), nameof(Close));
 
+        public override void Close(ConnectionException reason)
+            => Pass($"close: {reason?.Message}", transport => transport.Close(reason!), nameof(Close));
+
         public override void Abort() => Pass("abort", static transport => transport.Abort(), nameof(Abort));
+
+        public override void Abort(ConnectionException reason)
+            => Pass($"abort: {reason?.Message}", transport => transport.Abort(reason!), nameof(Abort));
 
         protected override void VerifyAccess() => Loop.VerifyAccess();
 

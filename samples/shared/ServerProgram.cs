@@ -2,22 +2,28 @@ using System.Net;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 
-namespace Toolkit.Samples.Echo;
+namespace Toolkit.Samples;
 
-/// <summary>The server: from the command line to the exit code.</summary>
-internal static class EchoServer
+/// <summary>
+/// A server as a program: it says where it listens, drains at the first signal and aborts at the second, and its errors are one
+/// line on standard error and an exit code.
+/// </summary>
+internal static class ServerProgram
 {
     private static readonly TimeSpan s_drainTime = TimeSpan.FromSeconds(5);
 
-    public static int Run(string host, int port, LoopKind kind, EchoSettings settings, int? maxConnections)
+    /// <summary>Serves until a signal.</summary>
+    /// <param name="kind">The kind of loop.</param>
+    /// <param name="listen">Makes the server.</param>
+    /// <returns>The exit code: 0 for a drain, 1 for an abort or when it cannot be.</returns>
+    public static int Run(LoopKind kind, Func<EventLoop, Task<Server>> listen)
     {
         using ILoggerFactory loggers = LoggerFactory.Create(builder => builder.AddSimpleConsole().AddConsole(
             console => console.LogToStandardErrorThreshold = LogLevel.Trace));
         try
         {
             return EventLoop.Run(
-                loop => ServeAsync(loop, host, port, settings, new ServerOptions { MaxConnections = maxConnections }),
-                new EventLoopOptions { Kind = kind, LoggerFactory = loggers });
+                loop => ServeAsync(loop, listen), new EventLoopOptions { Kind = kind, LoggerFactory = loggers });
         }
         catch (Exception exception) when (exception
             is BackendUnavailableException or BackendFailedException or ListenFailedException or ArgumentException)
@@ -27,10 +33,9 @@ internal static class EchoServer
         }
     }
 
-    private static async Task<int> ServeAsync(
-        EventLoop loop, string host, int port, EchoSettings settings, ServerOptions options)
+    private static async Task<int> ServeAsync(EventLoop loop, Func<EventLoop, Task<Server>> listen)
     {
-        Server server = await loop.CreateServerAsync(() => EchoProtocol.Create(loop, settings), host, port, options);
+        Server server = await listen(loop);
         foreach (IPEndPoint endPoint in server.EndPoints)
         {
             Console.Out.WriteLine($"listening on tcp://{endPoint} with {loop.BackendName}, pid {Environment.ProcessId}");
