@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Toolkit.Backends;
+using Toolkit.Diagnostics;
 using Toolkit.Scheduling;
 
 namespace Toolkit;
@@ -27,6 +28,7 @@ public sealed partial class EventLoop
     public void ReportError(LoopError error)
     {
         ArgumentNullException.ThrowIfNull(error);
+        Statistics.Errors++;
         if (ExceptionHandler is not { } handler)
         {
             DefaultExceptionHandler(error);
@@ -62,14 +64,22 @@ public sealed partial class EventLoop
         }
     }
 
-    internal void ReportIfSlow(long entered, string name, CallbackHandle? handle)
+    /// <summary>A callback has run that was timed.</summary>
+    internal void OnTimed(long entered, CallbackName name, CallbackHandle? handle)
     {
         long took = Clock.Now - entered;
-        if (took >= _slowTicks)
+        Statistics.OnCallback(took, name);
+        if (IsDebug && took >= _slowTicks)
         {
-            string created = handle?.Created is { } stack ? $" It was scheduled here:\n{stack}" : "";
-            LogQuietly(() => LoopLog.SlowCallback(_logger, name, new TimeSpan(took).TotalMilliseconds, created));
+            ReportSlow(took, name.ToString(), handle);
         }
+    }
+
+    // Apart, or the closure would be made for each callback.
+    private void ReportSlow(long took, string name, CallbackHandle? handle)
+    {
+        string created = handle?.Created is { } stack ? $" It was scheduled here:\n{stack}" : "";
+        LogQuietly(() => LoopLog.SlowCallback(_logger, name, new TimeSpan(took).TotalMilliseconds, created));
     }
 
     internal void ReportBlockingWait()
@@ -88,7 +98,7 @@ public sealed partial class EventLoop
     // A callback of the ready queue: one with a handle (through _runHandle), a continuation, or an unsafe one.
     private void RunCallback(Action<object?> callback, object? state)
     {
-        long entered = IsDebug && callback != _runHandle ? Clock.Now : 0;
+        long entered = IsTimed && callback != _runHandle ? Clock.Now : 0;
         try
         {
             callback(state);
@@ -100,7 +110,7 @@ public sealed partial class EventLoop
 
         if (entered != 0)
         {
-            ReportIfSlow(entered, $"{callback.Method.DeclaringType?.Name}.{callback.Method.Name}", null);
+            OnTimed(entered, new CallbackName(callback, state), null);
         }
 
         RestoreContexts();
@@ -128,7 +138,7 @@ public sealed partial class EventLoop
             ExecutionContext.Restore(context);
         }
 
-        long entered = IsDebug ? Clock.Now : 0;
+        long entered = IsTimed ? Clock.Now : 0;
         try
         {
             callback(state);
@@ -139,10 +149,9 @@ public sealed partial class EventLoop
                 handle is TimerHandle ? "The callback of a timer threw." : "A callback threw.", exception, handle));
         }
 
-        if (IsDebug)
+        if (entered != 0)
         {
-            Delegate described = state as Action ?? (Delegate)callback;
-            ReportIfSlow(entered, $"{described.Method.DeclaringType?.Name}.{described.Method.Name}", handle);
+            OnTimed(entered, new CallbackName(callback, state), handle);
         }
     }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
 using Toolkit.Backends;
+using Toolkit.Diagnostics;
 using Toolkit.Scheduling;
 using Toolkit.Tasks;
 
@@ -47,7 +48,7 @@ public sealed partial class EventLoop
     public static EventLoopThread StartThread(string name, EventLoopOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
-        return new EventLoopThread(name, new EventLoop(options));
+        return new EventLoopThread(name, new EventLoop(options ?? new EventLoopOptions(), name));
     }
 
     /// <summary>
@@ -63,6 +64,7 @@ public sealed partial class EventLoop
     {
         VerifyRunnable();
         using var residence = new Residence(this);
+        using QuitWatch? quit = _taskDumpOnQuit is { } writer ? new QuitWatch(this, writer) : null;
         LogQuietly(() => LoopLog.Running(_logger, BackendName));
         do
         {
@@ -209,6 +211,7 @@ public sealed partial class EventLoop
         _closing = true;
         _disposed = true;
         _leakSentinel?.Disarm();
+        LoopMetrics.Remove(this);
         Interlocked.MemoryBarrier(); // see TryPost
         DiscardPosts();
         DiscardReady();

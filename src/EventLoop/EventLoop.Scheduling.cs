@@ -203,6 +203,9 @@ public sealed partial class EventLoop
     /// <summary>A function begins that the end of the loop waits for; any thread.</summary>
     internal void OnThreadWorkBegun() => Interlocked.Increment(ref _threadWork);
 
+    /// <summary>How many functions in threads the end of the loop would wait for; any thread.</summary>
+    internal int ThreadWork => Volatile.Read(ref _threadWork);
+
     /// <summary>The function has returned. Loop thread only: the post that says so has ended the loop's wait.</summary>
     internal void OnThreadWorkEnded() => Interlocked.Decrement(ref _threadWork);
 

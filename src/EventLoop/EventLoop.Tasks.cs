@@ -1,3 +1,4 @@
+using Toolkit.Diagnostics;
 using Toolkit.Scheduling;
 using Toolkit.Tasks;
 
@@ -30,6 +31,27 @@ public sealed partial class EventLoop
             return tasks;
         }
     }
+
+    /// <summary>
+    /// The tasks in writing, for people: the tree of tasks, groups and scopes, what each waits for, and circles of tasks that wait
+    /// for each other. In debug mode it says where tasks were created and who holds a lock, too. The form may change. Loop thread
+    /// only; <see cref="EventLoopOptions.TaskDumpOnQuit"/> has a signal write it.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
+    public string DumpTasks()
+    {
+        VerifyOwnership();
+        return TaskDump.Of(this);
+    }
+
+    /// <summary>How many tasks have not ended.</summary>
+    internal int TaskCount { get; private set; }
+
+    /// <summary>How many tasks were created.</summary>
+    internal long TasksCreated => _tasksCreated;
+
+    /// <summary>How many callbacks are ready.</summary>
+    internal int ReadyCount => _ready.Count;
 
     /// <summary>The scope around everything on the loop, which is cancelled when the loop is disposed.</summary>
     internal CancelScope RootScope { get; }
@@ -149,6 +171,7 @@ public sealed partial class EventLoop
         }
 
         _lastTask = scope;
+        TaskCount++;
         return ++_tasksCreated;
     }
 
@@ -174,6 +197,7 @@ public sealed partial class EventLoop
 
         scope.NextTask = null;
         scope.PreviousTask = null;
+        TaskCount--;
     }
 
     /// <summary>Nobody may have asked for the task yet who does so in this iteration.</summary>

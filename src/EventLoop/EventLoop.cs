@@ -4,6 +4,7 @@ using System.IO.Pipelines;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Toolkit.Backends;
+using Toolkit.Diagnostics;
 using Toolkit.Scheduling;
 using Toolkit.Tasks;
 
@@ -48,12 +49,15 @@ public sealed partial class EventLoop : IDisposable
     [ThreadStatic]
     private static EventLoop? s_current;
 
+    private static int s_loopsMade;
+
     // Set once.
     private readonly IoBackend _backend;
     private readonly ILogger _logger;
     private readonly TimeSpan _shutdownTimeout;
     private readonly TimeSpan _threadTimeout;
     private readonly bool _handleInterrupts;
+    private readonly TextWriter? _taskDumpOnQuit;
     private readonly long _spinTicks;
     private readonly long _slowTicks;
     private readonly Action<object?> _runHandle;
@@ -82,8 +86,12 @@ public sealed partial class EventLoop : IDisposable
     /// <exception cref="BackendUnavailableException">The kind that was asked for cannot run here.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
     public EventLoop(EventLoopOptions? options = null)
+        : this(options ?? new EventLoopOptions(), name: null)
     {
-        options ??= new EventLoopOptions();
+    }
+
+    internal EventLoop(EventLoopOptions options, string? name)
+    {
         options.Validate();
         LoggerFactory = options.LoggerFactory ?? LastResortLogger.Factory.Instance;
         _logger = LoggerFactory.CreateLogger(LoopLog.Category);
@@ -91,11 +99,13 @@ public sealed partial class EventLoop : IDisposable
         _shutdownTimeout = options.ShutdownTimeout;
         _threadTimeout = options.ThreadTimeout;
         _handleInterrupts = options.HandleInterrupts;
+        _taskDumpOnQuit = options.TaskDumpOnQuit;
         _spinTicks = options.SpinDuration.Ticks;
         _slowTicks = options.SlowCallbackDuration.Ticks;
         _runHandle = handle => RunHandle((ReadyHandle)handle!);
 
         _backend = BackendCatalog.Create(options);
+        Name = options.Name ?? name ?? $"{BackendName}-{Interlocked.Increment(ref s_loopsMade)}";
         LogRate = new LogRate(_backend.Clock);
         Timers = new TimerWheel(_backend.Clock.Now);
         Host = new LoopHost(this, _backend);
@@ -105,12 +115,20 @@ public sealed partial class EventLoop : IDisposable
         TimeProvider = new LoopTimeProvider(this);
         RootScope = new LoopScope(this);
         _leakSentinel = IsDebug ? new LeakSentinel(_logger) : null;
+        Statistics = new LoopStatistics(this);
+        LoopMetrics.Add(this);
     }
 
     /// <summary>The loop that runs on this thread.</summary>
     /// <exception cref="InvalidOperationException">No loop runs on this thread.</exception>
     public static EventLoop Current => s_current ?? throw new InvalidOperationException(
         "No event loop runs on this thread. Call this from a callback or coroutine of a loop, or use TryGetCurrent.");
+
+    /// <summary>
+    /// The loop's name in metrics and messages: <see cref="EventLoopOptions.Name"/>, or the name of its thread
+    /// (<see cref="StartThread"/>), or else one like <c>epoll-1</c>. Any thread.
+    /// </summary>
+    public string Name { get; }
 
     /// <summary>The kind of loop in one lower-case word, such as <c>epoll</c>, or <c>chaos(epoll)</c>. Any thread.</summary>
     public string BackendName => _backend.Name;
@@ -159,6 +177,11 @@ public sealed partial class EventLoop : IDisposable
 
     internal LogRate LogRate { get; }
 
+    internal LoopStatistics Statistics { get; }
+
+    /// <summary>Whether callbacks are timed: in debug mode, and while somebody listens to metrics that need it.</summary>
+    internal bool IsTimed { get; private set; }
+
     internal bool IsClosing => _closing || _disposed;
 
     internal bool IsDisposed => _disposed;
@@ -172,6 +195,14 @@ public sealed partial class EventLoop : IDisposable
 
     private void RunIteration(TimeSpan? maxWait = null)
     {
+        Statistics.Iterations++;
+        bool wasTimed = IsTimed;
+        IsTimed = IsDebug || LoopMetrics.AreTimesWanted;
+        if (IsTimed != wasTimed)
+        {
+            Statistics.Forget();
+        }
+
         RunDueTimers();
         RunReadyCallbacks();
         PollForIo(maxWait);
@@ -194,6 +225,11 @@ public sealed partial class EventLoop : IDisposable
         Timers.TakeDue(_polledAt);
         for (int ran = 1; Timers.TryTakeNextDue(out TimerHandle? timer); ran++)
         {
+            if (IsTimed && ran == 1)
+            {
+                LoopMetrics.OnTimersDue(this, Clock.Now - timer!.When.Ticks);
+            }
+
             RunTimer(timer!);
             if (ran % CallbacksPerFlush == 0)
             {
@@ -272,6 +308,20 @@ public sealed partial class EventLoop : IDisposable
     }
 
     private int Poll(long until)
+    {
+        if (!IsTimed)
+        {
+            return PollUntimed(until);
+        }
+
+        // What is told after a wait is work from the first callback on (CallbackScope), and otherwise from the end of the poll.
+        Statistics.EndWork(Clock.Now);
+        int told = PollUntimed(until);
+        Statistics.BeginWork(Clock.Now);
+        return told;
+    }
+
+    private int PollUntimed(long until)
     {
         if (_backendHasFailed)
         {

@@ -37,6 +37,9 @@ public sealed class EventLoopOptions
     /// <summary>The environment variable that turns debug mode on (<c>1</c> or <c>true</c>) where the options do not.</summary>
     public const string DebugVariable = "TOOLKIT_DEBUG";
 
+    /// <summary>The loop's <see cref="EventLoop.Name"/>. Null, the default, has one made.</summary>
+    public string? Name { get; set; }
+
     /// <summary>
     /// The kind of loop. Asking for one that cannot run here is a <see cref="BackendUnavailableException"/>;
     /// <see cref="LoopKind.Auto"/> always finds one.
@@ -104,6 +107,14 @@ public sealed class EventLoopOptions
     /// third ends the process. Off by default: signals belong to the process, and so to the program and no library.
     /// </summary>
     public bool HandleInterrupts { get; set; }
+
+    /// <summary>
+    /// Where to write what <see cref="EventLoop.DumpTasks"/> says when the process is sent SIGQUIT (Ctrl-\, <c>kill -QUIT</c>)
+    /// while the loop runs, such as <see cref="Console.Error"/>; the process then goes on. A loop that does not answer within a
+    /// second, because a callback holds its thread, is said not to. Null, the default, leaves the signal alone. Of no effect on a
+    /// loop that is run by <see cref="EventLoop.RunOnce"/>.
+    /// </summary>
+    public TextWriter? TaskDumpOnQuit { get; set; }
 
     /// <summary>The same options with this backend.</summary>
     internal EventLoopOptions With(Func<IoBackend> backendFactory)

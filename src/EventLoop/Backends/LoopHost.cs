@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Toolkit.Diagnostics;
 
 namespace Toolkit.Backends;
 
@@ -87,6 +88,18 @@ public sealed class LoopHost
 
     /// <summary>How many residents the loop has.</summary>
     public int ResidentCount => _residents.Count;
+
+    /// <summary>What goes through the loop's connections; whoever moves bytes counts them.</summary>
+    public LoopTraffic Traffic { get; } = new();
+
+    /// <summary>A connection has ended, for metrics.</summary>
+    /// <param name="began">When it began, by the loop's <see cref="EventLoop.TimeProvider"/>.</param>
+    /// <param name="reason">Why it has ended, in one word.</param>
+    public void OnConnectionLost(DateTimeOffset began, string reason)
+    {
+        Traffic.OnConnectionLost();
+        LoopMetrics.OnConnectionLost(_loop, began, reason);
+    }
 
     /// <summary>A logger in the given category, as the loop's options say.</summary>
     public ILogger CreateLogger(string category) => _loop.LoggerFactory.CreateLogger(category);
@@ -201,15 +214,19 @@ public readonly ref struct CallbackScope
             ExecutionContext.Restore(context);
         }
 
-        _entered = loop.IsDebug ? loop.Clock.Now : 0;
+        if (loop.IsTimed)
+        {
+            _entered = loop.Clock.Now;
+            loop.Statistics.BeginWork(_entered);
+        }
     }
 
     /// <summary>Leaves user code.</summary>
     public void Dispose()
     {
-        if (_loop.IsDebug)
+        if (_entered != 0)
         {
-            _loop.ReportIfSlow(_entered, $"{_target.GetType().Name}.{_member}", null);
+            _loop.OnTimed(_entered, new CallbackName(_target, _member), null);
         }
 
         SynchronizationContext.SetSynchronizationContext(_outerSynchronization);

@@ -76,6 +76,8 @@ internal sealed class ThreadWork<T> : IAwaitedPost, IScopeWait
         Abandon();
     }
 
+    public WaitDescription Describe() => new("for a function in a thread", null);
+
     private void Execute()
     {
         if (Interlocked.Exchange(ref _function, null) is not { } function)

@@ -82,6 +82,9 @@ public sealed class AsyncBarrier : IWaiterOwner
 
     void IWaiterOwner.Abandon(Waiter waiter) => _waiters.Remove(waiter);
 
+    WaitDescription IWaiterOwner.Describe(Waiter waiter)
+        => new("at", this, $"{Waiting} of {Parties} have come");
+
     private void FailAll(string message)
     {
         while (_waiters.TryTake(out Waiter? waiter))

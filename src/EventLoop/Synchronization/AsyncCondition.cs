@@ -83,6 +83,9 @@ public sealed class AsyncCondition : IWaiterOwner
 
     void IWaiterOwner.Abandon(Waiter waiter) => _waiters.Remove(waiter);
 
+    WaitDescription IWaiterOwner.Describe(Waiter waiter)
+        => new("for a notification of", this, $"{_waiters.Count} wait");
+
     private void VerifyHeld()
     {
         _ = Lock.Loop;

@@ -55,4 +55,7 @@ public sealed class AsyncEvent : IWaiterOwner
     }
 
     void IWaiterOwner.Abandon(Waiter waiter) => _waiters.Remove(waiter);
+
+    WaitDescription IWaiterOwner.Describe(Waiter waiter)
+        => new("for", this, $"{_waiters.Count} wait");
 }

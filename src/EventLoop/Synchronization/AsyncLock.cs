@@ -20,6 +20,7 @@ public sealed class AsyncLock : IWaiterOwner
     private LoopBinding _binding;
     private long _holder; // zero when nobody is
     private long _lastHolder;
+    private ILoopTask? _holderTask; // in debug mode
 
     /// <summary>Whether somebody holds the lock.</summary>
     public bool IsHeld => _holder != 0;
@@ -38,7 +39,7 @@ public sealed class AsyncLock : IWaiterOwner
         EventLoop loop = _binding.Loop;
         if (_holder == 0)
         {
-            return new ValueTask<Releaser>(Take());
+            return new ValueTask<Releaser>(Take(loop.IsDebug ? CancelScope.TaskOf(loop) : null));
         }
 
         return Waiter.Refuse(loop, cancellationToken) is { } refusal
@@ -54,11 +55,14 @@ public sealed class AsyncLock : IWaiterOwner
     {
         _binding.Verify();
         bool isFree = _holder == 0;
-        releaser = isFree ? Take() : default;
+        releaser = isFree ? Take(Loop.IsDebug ? CancelScope.TaskOf(Loop) : null) : default;
         return isFree;
     }
 
     void IWaiterOwner.Abandon(Waiter waiter) => _waiters.Remove(waiter);
+
+    WaitDescription IWaiterOwner.Describe(Waiter waiter)
+        => new("to enter", this, $"{_waiters.Count} wait", _holderTask);
 
     /// <summary>Takes the lock back for one who has let go of it to wait for something.</summary>
     internal async ValueTask ReenterAsync(long holder)
@@ -83,14 +87,16 @@ public sealed class AsyncLock : IWaiterOwner
         }
 
         _holder = 0;
+        _holderTask = null;
         if (_waiters.TryTake(out Waiter? waiter))
         {
-            ((Waiter<Releaser>)waiter).Complete(Take());
+            ((Waiter<Releaser>)waiter).Complete(Take(Loop.IsDebug ? ((IScopeWait)waiter).Link.Scope?.Task : null));
         }
     }
 
-    private Releaser Take()
+    private Releaser Take(ILoopTask? task)
     {
+        _holderTask = task;
         _holder = ++_lastHolder;
         return new Releaser(this, _holder);
     }

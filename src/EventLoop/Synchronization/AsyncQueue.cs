@@ -228,6 +228,12 @@ public class AsyncQueue<T> : IWaiterOwner
 
     void IWaiterOwner.Abandon(Waiter waiter) => waiter.Queue?.Remove(waiter);
 
+    WaitDescription IWaiterOwner.Describe(Waiter waiter)
+        => new(
+            waiter.Queue == _getters ? "to get from" : waiter.Queue == _putters ? "to put into" : "to join",
+            this,
+            $"{Count} items, {_getters.Count} wait to get, {_putters.Count} to put, {UnfinishedCount} not done");
+
     private static void FailAll(WaiterQueue waiters)
     {
         while (waiters.TryTake(out Waiter? waiter))

@@ -100,6 +100,9 @@ public sealed class AsyncSemaphore : IWaiterOwner
 
     void IWaiterOwner.Abandon(Waiter waiter) => _waiters.Remove(waiter);
 
+    WaitDescription IWaiterOwner.Describe(Waiter waiter)
+        => new("for a permit of", this, $"{Available} available, {_waiters.Count} wait");
+
     /// <summary>Gives a permit back when it is disposed, each time.</summary>
     public readonly struct Permit : IDisposable, IEquatable<Permit>
     {

@@ -82,6 +82,9 @@ public sealed class CapacityLimiter : IWaiterOwner
 
     void IWaiterOwner.Abandon(Waiter waiter) => _waiters.Remove(waiter);
 
+    WaitDescription IWaiterOwner.Describe(Waiter waiter)
+        => new("to enter", this, $"{InUse} of {Capacity} in use, {_waiters.Count} wait");
+
     private bool HasRoom => _entries.Count < _capacity;
 
     private Place Enter()

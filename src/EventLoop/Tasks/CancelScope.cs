@@ -126,6 +126,30 @@ public partial class CancelScope
     /// <summary>Whether no wait and no scope is inside.</summary>
     internal bool IsEmpty => _firstWait is null && _firstChild is null;
 
+    /// <summary>The scopes inside, in the order in which they were entered; not to be changed meanwhile.</summary>
+    internal IEnumerable<CancelScope> Children
+    {
+        get
+        {
+            for (CancelScope? child = _firstChild; child is not null; child = child._nextSibling)
+            {
+                yield return child;
+            }
+        }
+    }
+
+    /// <summary>The waits inside that belong to no scope further in, in the order in which they began.</summary>
+    internal IEnumerable<IScopeWait> Waits
+    {
+        get
+        {
+            for (IScopeWait? wait = _firstWait; wait is not null; wait = wait.Link.Next)
+            {
+                yield return wait;
+            }
+        }
+    }
+
     /// <summary>Whether a scope outside is cancelled that no shield hides.</summary>
     internal bool IsCancelledFromOutside => !_isShielded && _parent is { _isCancelled: true };
 

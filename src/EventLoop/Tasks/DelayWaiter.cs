@@ -34,6 +34,9 @@ internal sealed class DelayWaiter : Waiter<bool>, IWaiterOwner
         IsReusable &= !_isPosted;
     }
 
+    WaitDescription IWaiterOwner.Describe(Waiter waiter)
+        => new(_isPosted ? "for the next iteration" : $"until {_timer.When}", null);
+
     protected override void Free() => Loop.Free(this);
 
     private void OnElapsed()

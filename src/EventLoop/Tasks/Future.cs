@@ -201,6 +201,10 @@ public partial class Future : IScopeWait, IWaiterOwner
 
     void IWaiterOwner.Abandon(Waiter waiter) => _others?.Remove(waiter);
 
+    WaitDescription IScopeWait.Describe() => Describe();
+
+    WaitDescription IWaiterOwner.Describe(Waiter waiter) => Describe();
+
     /// <summary>Whether it is to have a value, which ends it.</summary>
     private protected virtual bool HasValue => false;
 
@@ -248,7 +252,7 @@ public partial class Future : IScopeWait, IWaiterOwner
         }
         else
         {
-            var await = new Await(Loop, continuation);
+            var await = new Await(this, continuation);
             AddOther(await);
             scope.Add(await);
         }
@@ -379,6 +383,8 @@ public partial class Future : IScopeWait, IWaiterOwner
         information.Throw();
     }
 
+    private WaitDescription Describe() => new("for", this, null, this as ILoopTask);
+
     private static InvalidOperationException NewPendingError() => new("The future has no result yet. Await it.");
 
     private void Tell(object other)
@@ -416,7 +422,7 @@ public partial class Future : IScopeWait, IWaiterOwner
     }
 
     /// <summary>An <c>await</c> that is not the first.</summary>
-    private sealed class Await(EventLoop loop, Action continuation) : IScopeWait
+    private sealed class Await(Future future, Action continuation) : IScopeWait
     {
         private Action? _continuation = continuation;
         private ScopeLink _link;
@@ -433,12 +439,14 @@ public partial class Future : IScopeWait, IWaiterOwner
 
         public void OnScopeCancelled(CancelScope scope) => Post();
 
+        public WaitDescription Describe() => future.Describe();
+
         private void Post()
         {
             if (_continuation is { } continuation)
             {
                 _continuation = null;
-                loop.Enqueue(s_continue, continuation);
+                future.Loop.Enqueue(s_continue, continuation);
             }
         }
     }

@@ -31,7 +31,7 @@ public sealed class TaskGroup : ITaskOwner
     private TaskGroup(EventLoop loop)
     {
         _loop = loop;
-        Scope = new CancelScope(loop, deadline: null, shield: false);
+        Scope = new GroupScope(this);
     }
 
     /// <summary>The scope around the body and the tasks: for a deadline, or a shield.</summary>
@@ -39,6 +39,9 @@ public sealed class TaskGroup : ITaskOwner
 
     /// <summary>How many of the group's tasks have not ended.</summary>
     public int Count => _running;
+
+    /// <summary>Whether the body has ended, and the tasks are waited for.</summary>
+    internal bool HasBodyEnded => _ended is not null;
 
     /// <summary>Runs the body, and waits for the tasks that were started in the group meanwhile.</summary>
     /// <param name="body">What to run. It is handed the group.</param>
@@ -228,6 +231,12 @@ public sealed class TaskGroup : ITaskOwner
             throw new InvalidOperationException(
                 "The group is over, and would not wait for another task. Start it before the body and all tasks have ended.");
         }
+    }
+
+    /// <summary>The scope around a group.</summary>
+    internal sealed class GroupScope(TaskGroup group) : CancelScope(group._loop, deadline: null, shield: false)
+    {
+        public TaskGroup Group => group;
     }
 
     /// <summary>Who answers for a task until it is ready.</summary>

@@ -21,6 +21,7 @@ internal sealed class TaskScope : CancelScope
     private Func<Task>? _coroutine;
     private Task? _running;
     private string? _name;
+    private Activity? _activity;
 
     public TaskScope(ILoopTask task, Func<Task> coroutine, string? name, CancelScope outer, ITaskOwner? owner)
         : base(task.Loop)
@@ -35,6 +36,9 @@ internal sealed class TaskScope : CancelScope
     }
 
     public string Name => _name ??= $"Task-{_number}";
+
+    /// <summary>Whether the coroutine was called, which the next iteration does.</summary>
+    public bool HasBegun => _coroutine is null;
 
     public string? CreationPlace => _created?.ToString();
 
@@ -91,6 +95,7 @@ internal sealed class TaskScope : CancelScope
         // Within a completion of the backend the context is cleared, and the coroutine would not come back to the loop.
         CancelScope? outer = Node;
         SynchronizationContext? outerSynchronization = SynchronizationContext.Current;
+        Activity? outerActivity = Activity.Current;
         SynchronizationContext.SetSynchronizationContext(Loop.SynchronizationContext);
         try
         {
@@ -99,6 +104,11 @@ internal sealed class TaskScope : CancelScope
         finally
         {
             SynchronizationContext.SetSynchronizationContext(outerSynchronization);
+            if (Activity.Current != outerActivity)
+            {
+                Activity.Current = outerActivity;
+            }
+
             MakeCurrent(outer);
         }
     }
@@ -117,6 +127,11 @@ internal sealed class TaskScope : CancelScope
     private void Run()
     {
         MakeCurrent(this);
+        if (Telemetry.Activities.StartActivity("toolkit.task") is { } activity)
+        {
+            _activity = activity.SetTag("toolkit.task.name", Name).SetTag("toolkit.loop.name", Loop.Name);
+        }
+
         Func<Task> coroutine = _coroutine!;
         _coroutine = null;
         try
@@ -139,6 +154,21 @@ internal sealed class TaskScope : CancelScope
         }
     }
 
+    private void EndActivity(ILoopTask task)
+    {
+        if (_activity is { } activity)
+        {
+            _activity = null;
+            if (task.AsFuture().Failure is { } failure)
+            {
+                activity.SetTag("error.type", failure.GetType().FullName);
+                activity.SetStatus(task.State == FutureState.Failed ? ActivityStatusCode.Error : ActivityStatusCode.Unset, failure.Message);
+            }
+
+            activity.Stop();
+        }
+    }
+
     private void End()
     {
         Detach();
@@ -146,6 +176,7 @@ internal sealed class TaskScope : CancelScope
         ILoopTask task = Task!;
         task.OnCoroutineEnded(_running!);
         _running = null;
+        EndActivity(task);
         if (_owner is not null)
         {
             _owner.OnTaskEnded(task);

@@ -10,6 +10,9 @@ internal interface IWaiterOwner
 {
     /// <summary>The waiter was cancelled: it is to be taken off the queue. Runs no user code.</summary>
     void Abandon(Waiter waiter);
+
+    /// <summary>What the waiter waits for.</summary>
+    WaitDescription Describe(Waiter waiter);
 }
 
 /// <summary>
@@ -72,6 +75,8 @@ internal abstract class Waiter : IScopeWait
         _failure = scope;
         Abandon();
     }
+
+    WaitDescription IScopeWait.Describe() => _owner!.Describe(this);
 
     /// <summary>Lets the token end the wait; at once, perhaps, so that the waiter stands in its queue by now.</summary>
     public void Watch(CancellationToken cancellationToken)

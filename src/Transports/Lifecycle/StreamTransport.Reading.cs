@@ -99,6 +99,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
 
     bool IReceiver.OnReceived(ReadOnlySpan<byte> data)
     {
+        _origin.Loop.Host.Traffic.OnReceived(data.Length);
         if (!_lifecycle.CanRead)
         {
             return Discard(data.Length);
@@ -110,6 +111,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
 
     bool IReceiver.OnBufferFilled(int count)
     {
+        _origin.Loop.Host.Traffic.OnReceived(count);
         if (!_lifecycle.CanRead)
         {
             return Discard(count);

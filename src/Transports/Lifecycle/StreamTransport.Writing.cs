@@ -85,7 +85,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         if (length >= OutputBuffer.JoinLimit && _output.IsEmpty)
         {
             sent = _handle.Backend.TrySend(_handle, buffers, out SocketError error);
-            _bytesSent += sent;
+            CountSent(sent);
             NoteSendFault(error);
             if (_sendFault != SocketError.Success)
             {
@@ -135,7 +135,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             return;
         }
 
-        _bytesSent += count;
+        CountSent(count);
         _output.Consume(count);
         _linger?.Reschedule(_origin.Options.LingerTime);
         Flush();
@@ -226,10 +226,16 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         Tell(static protocol => protocol.ResumeWriting(), nameof(StreamProtocol.ResumeWriting));
     }
 
+    private void CountSent(long count)
+    {
+        _bytesSent += count;
+        _origin.Loop.Host.Traffic.OnSent(count);
+    }
+
     private int TrySend(ReadOnlySpan<byte> data)
     {
         int sent = _handle.Backend.TrySend(_handle, data, out SocketError error);
-        _bytesSent += sent;
+        CountSent(sent);
         NoteSendFault(error);
         return sent;
     }
@@ -243,7 +249,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             int sent = _handle.Backend.TrySend(_handle, _output.First.Span, out SocketError error);
             if (sent > 0)
             {
-                _bytesSent += sent;
+                CountSent(sent);
                 _output.Consume(sent);
             }
 

@@ -83,6 +83,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
     public Exception? Start()
     {
         _origin.Loop.Host.AddResident(this);
+        _origin.Loop.Host.Traffic.OnConnectionMade();
         BindProtocol();
         Do(_lifecycle.On(ConnectionEvent.Made));
         try
@@ -317,6 +318,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         finally
         {
             _origin.Loop.Host.RemoveResident(this);
+            _origin.Loop.Host.OnConnectionLost(StartTime, _closeReason.ToString());
             _origin.Owner?.OnConnectionLost(this);
         }
     }

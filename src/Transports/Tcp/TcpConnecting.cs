@@ -45,7 +45,8 @@ public static class TcpConnecting
             options ??= ConnectOptions.Default;
             options.Validate();
             loop.Host.VerifyRunning();
-            return ConnectToHostAsync(loop, factory, host, port, options, cancellationToken);
+            return ConnectTracing.TraceAsync(
+                host, port, () => ConnectToHostAsync(loop, factory, host, port, options, cancellationToken));
         }
 
         /// <summary>Connects to one address; otherwise as the overload that takes a host. Loop thread only.</summary>
@@ -69,8 +70,9 @@ public static class TcpConnecting
             options ??= ConnectOptions.Default;
             options.Validate();
             loop.Host.VerifyRunning();
-            return ConnectToAddressesAsync(
-                loop, factory, remoteEndPoint.ToString(), [remoteEndPoint], options, options.BoundedTimeout, cancellationToken);
+            string target = remoteEndPoint.ToString();
+            return ConnectTracing.TraceAsync(remoteEndPoint.Address.ToString(), remoteEndPoint.Port, () => ConnectToAddressesAsync(
+                loop, factory, target, [remoteEndPoint], options, options.BoundedTimeout, cancellationToken));
         }
     }
 
