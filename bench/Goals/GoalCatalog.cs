@@ -57,6 +57,14 @@ internal static class GoalCatalog
         Primitive(150, PrimitiveName.PostOwnThread),
         Primitive(150, PrimitiveName.PostOtherThread),
         Primitive(60, PrimitiveName.TimerRestart),
+        Primitive(80, PrimitiveName.SwitchTasks),
+        Primitive(80, PrimitiveName.PingPong),
+        Primitive(400, PrimitiveName.Create),
+        Primitive(25, PrimitiveName.Lock),
+        AllocatesNothing(PrimitiveName.Lock),
+        Primitive(25, PrimitiveName.Semaphore),
+        AllocatesNothing(PrimitiveName.Semaphore),
+        Primitive(60, PrimitiveName.Queue),
     ];
 
     /// <summary>Whether the C server was slower than libuv in a cell, and so is nothing to be compared with.</summary>
@@ -104,6 +112,9 @@ internal static class GoalCatalog
         limit,
         "B",
         run => run.Figures(cell, peer, Metric.MemoryPerConnection));
+
+    private static Goal AllocatesNothing(string name) => new(
+        $"bytes allocated, {name}", Runner.Toolkit, Side.AtMost, 1, "B", run => run.PrimitiveAllocations(name, Runner.Toolkit));
 
     private static Goal Primitive(double limit, string name) => new(
         name, Runner.Toolkit, Side.AtMost, limit, "ns", run => run.PrimitiveFigures(name, Runner.Toolkit));

@@ -56,6 +56,7 @@ internal sealed class LoopPrimitives
         await _timing.MeasureAsync(PrimitiveName.TimerExpire, Count, InsertAndExpire);
         await _timing.MeasureAsync(PrimitiveName.SwitchOne, Count, () => Switching.RunAsync(tasks: 1, Count));
         await _timing.MeasureAsync(PrimitiveName.SwitchMany, Count, () => Switching.RunAsync(PerTurn, Count));
+        await new LoopTasks(_loop).MeasureAsync(_timing);
         return _timing.Results;
     }
 

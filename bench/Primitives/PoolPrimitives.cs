@@ -18,7 +18,7 @@ internal sealed class PoolPrimitives
     public static async Task<IReadOnlyList<PrimitiveMeasurement>> MeasureAsync()
     {
         var primitives = new PoolPrimitives();
-        return [.. await primitives.MeasurePoolAsync(), .. await MeasureChannelAsync()];
+        return [.. await primitives.MeasurePoolAsync(), .. await MeasureChannelAsync(), .. await PoolTasks.MeasureChannelAsync()];
     }
 
     private async Task<IReadOnlyList<PrimitiveMeasurement>> MeasurePoolAsync()
@@ -41,6 +41,7 @@ internal sealed class PoolPrimitives
         await timing.MeasureAsync(PrimitiveName.TimerExpire, Count, InsertAndExpireAsync);
         await timing.MeasureAsync(PrimitiveName.SwitchOne, Count, () => Task.Run(() => Switching.RunAsync(tasks: 1, Count)));
         await timing.MeasureAsync(PrimitiveName.SwitchMany, Count, () => Task.Run(() => Switching.RunAsync(Tasks, Count)));
+        await PoolTasks.MeasureAsync(timing);
         return timing.Results;
     }
 

@@ -14,11 +14,20 @@ internal static class PrimitiveName
     public const string TimerExpire = "timer insert and expire, 100,000";
     public const string SwitchOne = "continuation switch, one task";
     public const string SwitchMany = "continuation switch, 1,000 tasks";
+    public const string SwitchTasks = "task switch, 1,000 tasks";
+    public const string PingPongOne = "ping-pong over futures, one pair, a hop";
+    public const string PingPong = "ping-pong over futures, 500 pairs, a hop";
+    public const string Create = "task created and awaited with 999 others";
+    public const string Lock = "lock entered and left, uncontended";
+    public const string Semaphore = "semaphore taken and given back, uncontended";
+    public const string Queue = "queue put and get, one coroutine";
+    public const string QueueBetween = "queue put and get, between two coroutines";
 
     public static IReadOnlyList<string> All { get; } =
     [
         CallSoonChain, CallSoon, CallSoonBare, PostOwnThread, PostOtherThread, PostOtherThreadBare,
         TimerRestart, TimerCancel, TimerExpire, SwitchOne, SwitchMany,
+        SwitchTasks, PingPongOne, PingPong, Create, Lock, Semaphore, Queue, QueueBetween,
     ];
 }
 

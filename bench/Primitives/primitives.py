@@ -9,6 +9,8 @@ import time
 COUNT = 100_000
 PER_TURN = 1000
 LIVE_TIMERS = 10_000
+TASKS = 1000
+QUEUE_SIZE = 100
 REPETITIONS = 3
 
 
@@ -111,6 +113,57 @@ async def switch(tasks):
     await asyncio.gather(*(give_way() for _ in range(tasks)))
 
 
+async def ping_pong(pairs):
+    new_future = asyncio.get_running_loop().create_future
+
+    async def play(table, side, hops):
+        if side == 1:
+            table[0].set_result(None)
+        for _ in range(hops):
+            await table[side]
+            table[side] = new_future()
+            table[1 - side].set_result(None)
+
+    tables = [[new_future(), new_future()] for _ in range(pairs)]
+    await asyncio.gather(
+        *(play(table, side, COUNT // pairs // 2) for table in tables for side in (0, 1))
+    )
+
+
+async def create():
+    async def nothing():
+        pass
+
+    for _ in range(COUNT // TASKS):
+        await asyncio.gather(*(asyncio.create_task(nothing()) for _ in range(TASKS)))
+
+
+async def enter(lock):
+    for _ in range(COUNT):
+        async with lock:
+            pass
+
+
+async def put_and_get():
+    queue = asyncio.Queue(QUEUE_SIZE)
+    for i in range(COUNT):
+        await queue.put(i)
+        await queue.get()
+
+
+async def produce_and_consume():
+    queue = asyncio.Queue(QUEUE_SIZE)
+
+    async def produce():
+        for i in range(COUNT):
+            await queue.put(i)
+
+    producer = asyncio.create_task(produce())
+    for _ in range(COUNT):
+        await queue.get()
+    await producer
+
+
 PRIMITIVES = {
     "call_soon, one per turn": call_soon_chain,
     "call_soon with a handle, 1,000 per turn": call_soon,
@@ -120,7 +173,15 @@ PRIMITIVES = {
     "timer insert and cancel, 100,000": timer_cancel,
     "timer insert and expire, 100,000": timer_expire,
     "continuation switch, one task": lambda: switch(1),
-    "continuation switch, 1,000 tasks": lambda: switch(1000),
+    "continuation switch, 1,000 tasks": lambda: switch(TASKS),
+    "task switch, 1,000 tasks": lambda: switch(TASKS),
+    "ping-pong over futures, one pair, a hop": lambda: ping_pong(1),
+    "ping-pong over futures, 500 pairs, a hop": lambda: ping_pong(500),
+    "task created and awaited with 999 others": create,
+    "lock entered and left, uncontended": lambda: enter(asyncio.Lock()),
+    "semaphore taken and given back, uncontended": lambda: enter(asyncio.Semaphore(1)),
+    "queue put and get, one coroutine": put_and_get,
+    "queue put and get, between two coroutines": produce_and_consume,
 }
 
 

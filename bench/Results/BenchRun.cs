@@ -46,6 +46,9 @@ internal sealed record BenchRun
            where other.Value > 0
            select figure.Value / other.Value;
 
+    public IEnumerable<double> PrimitiveAllocations(string name, string runner)
+        => Primitives.Where(p => p.Name == name && p.Runner == runner).Select(p => p.Allocated).OfType<double>();
+
     public IEnumerable<double> PrimitiveFigures(string name, string runner)
         => Primitives.Where(p => p.Name == name && p.Runner == runner).Select(p => p.Nanoseconds);
 
