@@ -46,6 +46,19 @@ public abstract class ConnectContract(LoopUnderTest subject) : ServerSuite(subje
     });
 
     [Fact]
+    public void Connect_IPv4AddressInTheFormOfIPv6_ConnectsOverIPv4() => Run(async loop =>
+    {
+        PeerListener listener = Network.Listen();
+        IPEndPoint target = listener.LocalEndPoint;
+
+        Connection<TestProtocol> connection = await loop.CreateConnectionAsync(
+            MakeProtocol, new IPEndPoint(target.Address.MapToIPv6(), target.Port));
+
+        Assert.Equal(target, connection.Transport.RemoteEndPoint);
+        await EchoAsync(await listener.AcceptAsync());
+    });
+
+    [Fact]
     public void Connect_Refused_SaysSoInOneLine() => Run(async loop =>
     {
         IPEndPoint dead = Network.DeadEndPoint();

@@ -12,6 +12,7 @@ namespace Toolkit.Tests.Samples;
 internal sealed partial class SampleProcess : IDisposable
 {
     public const int Interrupt = 2;
+    public const int Quit = 3;
     public const int Terminate = 15;
     public const int Continue = 18;
     public const int Halt = 19;
@@ -59,6 +60,8 @@ internal sealed partial class SampleProcess : IDisposable
 
     public static string Chat => PathOf("ChatProgram");
 
+    public static string Probe => PathOf("ProbeProgram");
+
     /// <summary>Starts the program with lines collected; does not wait for anything.</summary>
     /// <param name="arguments">The program's own.</param>
     /// <param name="backend">The environment's choice of a backend.</param>
@@ -80,6 +83,7 @@ internal sealed partial class SampleProcess : IDisposable
         sample.Process.OutputDataReceived += (_, line) => sample.OnOutput(line.Data);
         sample.Process.ErrorDataReceived += (_, line) => sample.OnError(line.Data);
         sample.Process.Start();
+        sample.ServerId = sample.Process.Id;
         sample.Process.BeginOutputReadLine();
         sample.Process.BeginErrorReadLine();
         return sample;
@@ -105,10 +109,20 @@ internal sealed partial class SampleProcess : IDisposable
         return (exitCode, sample.Output, sample.Errors);
     }
 
+    /// <summary>Waits until what the program has written is as it should be.</summary>
+    public async Task UntilAsync(Func<bool> condition)
+    {
+        for (var waited = Stopwatch.StartNew(); !condition(); await Task.Delay(10))
+        {
+            Assert.False(Process.HasExited, $"The program ended: {Output}{Errors}");
+            Assert.True(waited.Elapsed < s_patience, $"It has written: {Output}{Errors}");
+        }
+    }
+
     public void Signal(int signal)
     {
         Assert.SkipWhen(
-            signal == Interrupt && IgnoresInterrupts(),
+            signal is Interrupt or Quit && IgnoresInterrupts(),
             "SIGINT is ignored by whatever has started the tests, as a shell has it for jobs in the background, and so by the samples.");
         Assert.Equal(0, Kill(ServerId, signal));
     }

@@ -40,6 +40,11 @@ public sealed class AsyncBarrier : IWaiterOwner
     public ValueTask<int> WaitAsync(CancellationToken cancellationToken = default)
     {
         EventLoop loop = _binding.Loop;
+        if (Waiter.Refuse(loop, cancellationToken) is { } refusal)
+        {
+            return ValueTask.FromException<int>(refusal);
+        }
+
         if (IsBroken)
         {
             return ValueTask.FromException<int>(new BarrierBrokenException("The barrier was given up."));
@@ -55,9 +60,7 @@ public sealed class AsyncBarrier : IWaiterOwner
             return new ValueTask<int>(Parties - 1);
         }
 
-        return Waiter.Refuse(loop, cancellationToken) is { } refusal
-            ? ValueTask.FromException<int>(refusal)
-            : Waiter<int>.Begin(loop, this, _waiters, cancellationToken).ToValueTaskOfResult();
+        return Waiter<int>.Begin(loop, this, _waiters, cancellationToken).ToValueTaskOfResult();
     }
 
     /// <summary>

@@ -44,14 +44,12 @@ public sealed class AsyncEvent : IWaiterOwner
     public ValueTask WaitAsync(CancellationToken cancellationToken = default)
     {
         EventLoop loop = _binding.Loop;
-        if (IsSet)
+        if (Waiter.Refuse(loop, cancellationToken) is { } refusal)
         {
-            return default;
+            return ValueTask.FromException(refusal);
         }
 
-        return Waiter.Refuse(loop, cancellationToken) is { } refusal
-            ? ValueTask.FromException(refusal)
-            : Waiter<bool>.Begin(loop, this, _waiters, cancellationToken).ToValueTask();
+        return IsSet ? default : Waiter<bool>.Begin(loop, this, _waiters, cancellationToken).ToValueTask();
     }
 
     void IWaiterOwner.Abandon(Waiter waiter) => _waiters.Remove(waiter);

@@ -37,13 +37,13 @@ public sealed class AsyncLock : IWaiterOwner
     public ValueTask<Releaser> EnterAsync(CancellationToken cancellationToken = default)
     {
         EventLoop loop = _binding.Loop;
-        if (_holder == 0)
+        if (Waiter.Refuse(loop, cancellationToken) is { } refusal)
         {
-            return new ValueTask<Releaser>(Take(loop.IsDebug ? CancelScope.TaskOf(loop) : null));
+            return ValueTask.FromException<Releaser>(refusal);
         }
 
-        return Waiter.Refuse(loop, cancellationToken) is { } refusal
-            ? ValueTask.FromException<Releaser>(refusal)
+        return _holder == 0
+            ? new ValueTask<Releaser>(Take(loop.IsDebug ? CancelScope.TaskOf(loop) : null))
             : Waiter<Releaser>.Begin(loop, this, _waiters, cancellationToken).ToValueTaskOfResult();
     }
 

@@ -67,6 +67,11 @@ public class AsyncQueue<T> : IWaiterOwner
     public ValueTask PutAsync(T item, CancellationToken cancellationToken = default)
     {
         EventLoop loop = _binding.Loop;
+        if (Waiter.Refuse(loop, cancellationToken) is { } refusal)
+        {
+            return ValueTask.FromException(refusal);
+        }
+
         if (IsCompleted)
         {
             return ValueTask.FromException(new QueueCompletedException());
@@ -76,11 +81,6 @@ public class AsyncQueue<T> : IWaiterOwner
         {
             Add(item);
             return default;
-        }
-
-        if (Waiter.Refuse(loop, cancellationToken) is { } refusal)
-        {
-            return ValueTask.FromException(refusal);
         }
 
         Putter waiter = Putter.Begin(loop, this, item);
@@ -120,6 +120,11 @@ public class AsyncQueue<T> : IWaiterOwner
     public ValueTask<T> GetAsync(CancellationToken cancellationToken = default)
     {
         EventLoop loop = _binding.Loop;
+        if (Waiter.Refuse(loop, cancellationToken) is { } refusal)
+        {
+            return ValueTask.FromException<T>(refusal);
+        }
+
         if (_items.Count > 0)
         {
             return new ValueTask<T>(Take());
@@ -130,9 +135,7 @@ public class AsyncQueue<T> : IWaiterOwner
             return ValueTask.FromException<T>(new QueueCompletedException());
         }
 
-        return Waiter.Refuse(loop, cancellationToken) is { } refusal
-            ? ValueTask.FromException<T>(refusal)
-            : Waiter<T>.Begin(loop, this, _getters, cancellationToken).ToValueTaskOfResult();
+        return Waiter<T>.Begin(loop, this, _getters, cancellationToken).ToValueTaskOfResult();
     }
 
     /// <summary>Takes an item if there is one; none is left for a newcomer while others wait.</summary>
@@ -192,13 +195,13 @@ public class AsyncQueue<T> : IWaiterOwner
     public ValueTask JoinAsync(CancellationToken cancellationToken = default)
     {
         EventLoop loop = _binding.Loop;
-        if (UnfinishedCount == 0)
+        if (Waiter.Refuse(loop, cancellationToken) is { } refusal)
         {
-            return default;
+            return ValueTask.FromException(refusal);
         }
 
-        return Waiter.Refuse(loop, cancellationToken) is { } refusal
-            ? ValueTask.FromException(refusal)
+        return UnfinishedCount == 0
+            ? default
             : Waiter<bool>.Begin(loop, this, _joiners, cancellationToken).ToValueTask();
     }
 

@@ -44,15 +44,18 @@ public sealed class AsyncSemaphore : IWaiterOwner
     public ValueTask<Permit> AcquireAsync(CancellationToken cancellationToken = default)
     {
         EventLoop loop = _binding.Loop;
+        if (Waiter.Refuse(loop, cancellationToken) is { } refusal)
+        {
+            return ValueTask.FromException<Permit>(refusal);
+        }
+
         if (Available > 0)
         {
             Available--;
             return new ValueTask<Permit>(new Permit(this));
         }
 
-        return Waiter.Refuse(loop, cancellationToken) is { } refusal
-            ? ValueTask.FromException<Permit>(refusal)
-            : Waiter<Permit>.Begin(loop, this, _waiters, cancellationToken).ToValueTaskOfResult();
+        return Waiter<Permit>.Begin(loop, this, _waiters, cancellationToken).ToValueTaskOfResult();
     }
 
     /// <summary>Takes a permit if there is one, and nobody waits for it.</summary>

@@ -58,13 +58,13 @@ public sealed class CapacityLimiter : IWaiterOwner
     public ValueTask<Place> EnterAsync(CancellationToken cancellationToken = default)
     {
         EventLoop loop = _binding.Loop;
-        if (HasRoom)
+        if (Waiter.Refuse(loop, cancellationToken) is { } refusal)
         {
-            return new ValueTask<Place>(Enter());
+            return ValueTask.FromException<Place>(refusal);
         }
 
-        return Waiter.Refuse(loop, cancellationToken) is { } refusal
-            ? ValueTask.FromException<Place>(refusal)
+        return HasRoom
+            ? new ValueTask<Place>(Enter())
             : Waiter<Place>.Begin(loop, this, _waiters, cancellationToken).ToValueTaskOfResult();
     }
 

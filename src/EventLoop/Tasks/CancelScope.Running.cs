@@ -49,14 +49,14 @@ public partial class CancelScope
     /// end. Loop thread only.
     /// </summary>
     /// <returns>True when the body ran to its end; false when the cancellation of this scope ended it.</returns>
-    /// <param name="time">How much time the body has; with zero its first wait that is not complete throws.</param>
+    /// <param name="time">How much time the body has; with zero its first wait throws.</param>
     /// <param name="body">What to run. It is handed the scope, whose deadline it may move.</param>
     /// <exception cref="ArgumentOutOfRangeException">The time is negative.</exception>
     /// <exception cref="InvalidOperationException">No loop runs on this thread.</exception>
     public static Task<bool> MoveOnAfterAsync(TimeSpan time, Func<CancelScope, Task> body) => RunAsync(body, DeadlineAfter(time));
 
     /// <inheritdoc cref="MoveOnAfterAsync(TimeSpan, Func{CancelScope, Task})"/>
-    /// <param name="time">How much time the body has; with zero its first wait that is not complete throws.</param>
+    /// <param name="time">How much time the body has; with zero its first wait throws.</param>
     /// <param name="body">What to run. It is handed the scope, whose deadline it may move.</param>
     /// <param name="fallback">The result when the cancellation of this scope ended the body.</param>
     /// <returns>The body's result, or the fallback.</returns>
@@ -66,7 +66,7 @@ public partial class CancelScope
     /// <summary>
     /// As <see cref="MoveOnAfterAsync(TimeSpan, Func{CancelScope, Task})"/>, for a body without which there is no going on.
     /// </summary>
-    /// <param name="time">How much time the body has; with zero its first wait that is not complete throws.</param>
+    /// <param name="time">How much time the body has; with zero its first wait throws.</param>
     /// <param name="body">What to run. It is handed the scope, whose deadline it may move.</param>
     /// <exception cref="TimeoutException">The time was over, and that has ended the body.</exception>
     /// <exception cref="OperationCanceledException">The scope was cancelled by a call, or one outside was cancelled.</exception>

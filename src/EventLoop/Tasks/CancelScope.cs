@@ -17,8 +17,9 @@ namespace Toolkit;
 /// belongs to the scope outside from then on. A scope of another loop is ignored.
 /// </para>
 /// <para>
-/// A wait that is complete already returns its result, in a cancelled scope too, and so does one that was completed before the
-/// scope was cancelled and has not resumed yet: what it was handed is not lost, and the next wait throws.
+/// In a cancelled scope every wait throws, also one that would not have to wait: whoever takes item after item hears of the
+/// cancellation however many there are. But a wait that was handed something before the scope was cancelled, and has not resumed
+/// yet, returns it: nothing is lost, and the next wait throws. A <see cref="Future"/> that has ended has its result anywhere.
 /// </para>
 /// <para>
 /// Every wait that the toolkit offers is a point where cancellation is noticed. A plain <see cref="Task"/> is not: give it

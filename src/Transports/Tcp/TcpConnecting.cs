@@ -131,6 +131,7 @@ public static class TcpConnecting
     {
         ExecutionContext? context = LoopHost.CaptureContext();
         TimeSpan deadline = loop.Time + time;
+        endPoints = Array.ConvertAll(endPoints, WithoutMapping);
         if (options.LocalEndPoint is { } local)
         {
             endPoints = [.. endPoints.Where(endPoint => endPoint.AddressFamily == local.AddressFamily)];
@@ -155,6 +156,10 @@ public static class TcpConnecting
 
         throw new ConnectFailedException(target, failures);
     }
+
+    // An IPv4 address in the form of an IPv6 one, as sockets of both families give it, is for a socket of IPv4.
+    private static IPEndPoint WithoutMapping(IPEndPoint endPoint)
+        => endPoint.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(endPoint.Address.MapToIPv4(), endPoint.Port) : endPoint;
 
     private static Connection<TProtocol> MakeConnection<TProtocol>(
         EventLoop loop, Func<TProtocol> factory, IoHandle handle, ConnectOptions options, ExecutionContext? context)

@@ -7,6 +7,62 @@ public sealed class SynchronizationTests
 {
     private static readonly TimeSpan s_second = TimeSpan.FromSeconds(1);
 
+    [Fact]
+    public void Waits_InACancelledScope_ThrowThoughTheyWouldNotHaveToWait() => Scenario.Run(async loop =>
+    {
+        var door = new AsyncLock();
+        var semaphore = new AsyncSemaphore(1);
+        var limiter = new CapacityLimiter(1);
+        var barrier = new AsyncBarrier(1);
+        var signal = new AsyncEvent();
+        signal.Set();
+        var queue = new AsyncQueue<int>();
+        var items = new AsyncQueue<int>();
+        await items.PutAsync(1);
+        Func<CancellationToken, Task>[] waits =
+        [
+            async token => await door.EnterAsync(token),
+            async token => await semaphore.AcquireAsync(token),
+            async token => await limiter.EnterAsync(token),
+            async token => await barrier.WaitAsync(token),
+            async token => await signal.WaitAsync(token),
+            async token => await queue.JoinAsync(token),
+            async token => await queue.PutAsync(1, token),
+            async token => await items.GetAsync(token),
+        ];
+        foreach (Func<CancellationToken, Task> wait in waits)
+        {
+            Assert.False(await CancelScope.MoveOnAfterAsync(TimeSpan.Zero, _ => wait(CancellationToken.None)));
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => wait(new CancellationToken(canceled: true)));
+        }
+
+        Assert.False(door.IsHeld);
+        Assert.Equal((1, 0, 0, 1), (semaphore.Available, limiter.InUse, queue.Count, items.Count));
+        foreach (Func<CancellationToken, Task> wait in waits)
+        {
+            await wait(CancellationToken.None);
+        }
+    });
+
+    [Fact]
+    public void Queue_ThatIsNeverEmpty_DoesNotHideACancellation() => Scenario.Run(async loop =>
+    {
+        var queue = new AsyncQueue<int>();
+        await queue.PutAsync(0);
+        LoopTask worker = loop.CreateTask(async () =>
+        {
+            await foreach (int item in queue.GetAllAsync())
+            {
+                await CancelScope.RunAsync(async _ => await loop.Delay(s_second / 10), shield: true);
+                Assert.True(queue.TryPut(item + 1));
+            }
+        });
+        await loop.Delay(s_second);
+        worker.Cancel();
+        await Assert.ThrowsAsync<ScopeCancelledException>(async () => await worker);
+        Assert.Equal(1, queue.Count);
+    });
+
     [Theory]
     [InlineData(LoopKind.Simulated)]
     [InlineData(LoopKind.Portable)]
