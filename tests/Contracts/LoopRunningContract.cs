@@ -215,16 +215,16 @@ public abstract class LoopRunningContract(LoopUnderTest subject) : LoopContract(
     public void RunUntilComplete_StoppedEarly_SaysSo()
     {
         using EventLoop loop = NewLoop();
-        var exception = Assert.Throws<InvalidOperationException>(() => loop.RunUntilComplete(() =>
+        var exception = Assert.Throws<InvalidOperationException>(() => loop.RunUntilComplete(async () =>
         {
             loop.Stop();
-            return new TaskCompletionSource().Task;
+            await new Future();
         }));
         Assert.Contains("stopped", exception.Message, StringComparison.Ordinal);
-        Assert.Throws<InvalidOperationException>(() => loop.RunUntilComplete(() =>
+        Assert.Throws<InvalidOperationException>(() => loop.RunUntilComplete(async () =>
         {
             loop.Stop();
-            return new TaskCompletionSource<int>().Task;
+            return await new Future<int>();
         }));
     }
 

@@ -8,8 +8,6 @@ namespace Toolkit.Tests.Contracts;
 /// <summary>Bytes arrive as they were written, and each direction ends when it is ended.</summary>
 public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(subject)
 {
-    private const int Bulk = 64 * 1024 * 1024;
-
     [Fact]
     public void ConnectionMade_DataIsThereAlready_ComesFirst() => Run(async loop =>
     {
@@ -76,13 +74,13 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
             },
         };
         Peer peer = await ConnectPeerAsync(loop, protocol);
-        byte[] data = Pattern(Bulk);
+        byte[] data = Pattern(BulkSize);
 
         await SendAndEndAsync(peer, data);
         await protocol.Lost.Task;
 
-        Assert.Equal(Bulk, protocol.ReceivedLength);
-        Assert.Equal(Bulk, protocol.Transport.BytesReceived);
+        Assert.Equal(BulkSize, protocol.ReceivedLength);
+        Assert.Equal(BulkSize, protocol.Transport.BytesReceived);
         Assert.Equal(HashOf(data), Convert.ToHexString(hash.GetHashAndReset()));
         Assert.True(pauses > 0);
     });
@@ -91,7 +89,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
     public void Sending_SlowPausingReader_GetsEveryByteInOrderAndLittleIsHeld() => Run(async loop =>
     {
         const int Chunk = 64 * 1024;
-        byte[] data = Pattern(Bulk);
+        byte[] data = Pattern(BulkSize);
         int offset = 0;
         int resumptions = 0;
         long mostUnsent = 0;
@@ -119,7 +117,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
         await protocol.Lost.Task;
 
         Assert.Equal(HashOf(data), Convert.ToHexString(hash.GetHashAndReset()));
-        Assert.Equal(Bulk, protocol.Transport.BytesSent);
+        Assert.Equal(BulkSize, protocol.Transport.BytesSent);
         Assert.True(resumptions > 0);
         Assert.InRange(mostUnsent, WriteLimits.DefaultHigh + 1, WriteLimits.DefaultHigh + Chunk);
 

@@ -37,6 +37,9 @@ public abstract class LoopContract(LoopUnderTest subject)
     /// <summary>Whether a send may take less than the kernel has room for, or nothing.</summary>
     protected bool HasShortTries => subject.HasShortTries;
 
+    /// <summary>Much, in bytes: 64 MiB where a kind has its full run, less under special conditions.</summary>
+    protected int BulkSize => (subject.IsVariant ? 16 : 64) * 1024 * 1024;
+
     /// <summary>How long a scenario may take before it is said to hang.</summary>
     protected virtual TimeSpan Patience => s_patience;
 

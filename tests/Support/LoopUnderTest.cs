@@ -44,6 +44,9 @@ public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Conf
     /// <summary>Whether a send may take less than the kernel has room for, so that "it took no more" does not mean "it is full".</summary>
     public bool HasShortTries { get; init; }
 
+    /// <summary>Whether it is a kind that has its full run elsewhere, under special conditions here.</summary>
+    public bool IsVariant => Configure is not null;
+
     public static implicit operator LoopUnderTest(LoopKind kind) => kind == LoopKind.Simulated ? Simulated : new(kind);
 
     private static LoopUnderTest UnderChaos(LoopUnderTest quiet) => quiet with
