@@ -83,7 +83,8 @@ internal sealed class Talker(ConversationWorld world, bool isClient) : Protocol
     public override void DataReceived(ReadOnlySpan<byte> data)
     {
         using CallbackEntry entry = Grammar.Enter(ProtocolCallback.DataReceived, Transport, data.Length);
-        foreach (byte value in data)
+        int taken = world.TakesPart ? world.Random.Next(data.Length + 1) : data.Length;
+        foreach (byte value in data[..taken])
         {
             if (value != Conversation.ByteAt(!isClient, Received))
             {
@@ -91,6 +92,12 @@ internal sealed class Talker(ConversationWorld world, bool isClient) : Protocol
             }
 
             Received++;
+        }
+
+        if (taken < data.Length)
+        {
+            world.Note(Mark.GaveBack);
+            Transport.Unread(data[taken..]);
         }
 
         world.OnCallback(this, nameof(DataReceived));

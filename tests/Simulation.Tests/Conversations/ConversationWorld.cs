@@ -29,6 +29,7 @@ internal sealed class ConversationWorld
     private readonly SimulatedHost _server;
     private readonly TcpOptions _tcp;
     private readonly double _callbackFaults;
+    private readonly double _partialReads;
     private readonly int _breaks; // how often the network or a host fails
     private Server? _listening;
     private EventLoop? _serverLoop;
@@ -47,6 +48,7 @@ internal sealed class ConversationWorld
 
         // A part of the possible faults for each seed: where all happen at once, some hide others.
         _callbackFaults = Random.Chance(0.3) ? 0.02 : 0;
+        _partialReads = Random.Chance(0.3) ? 0.3 : 0;
         _breaks = Random.Chance(0.7) ? Random.Next(1, 6) : 0;
         _tcp = new TcpOptions
         {
@@ -81,6 +83,9 @@ internal sealed class ConversationWorld
     public SeededRandom Random => _world.Random;
 
     public TimeSpan Time => _world.Time;
+
+    /// <summary>Whether a protocol takes only a part of what it is told now, and gives the rest back.</summary>
+    public bool TakesPart => Random.Chance(_partialReads);
 
     /// <summary>Plays one seed to its end.</summary>
     /// <param name="world">A fresh world.</param>

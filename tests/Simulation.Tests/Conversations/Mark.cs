@@ -14,6 +14,7 @@ internal enum Mark
     ResumedAfterEof,
     HalfClosed,
     WriteRefused,
+    GaveBack,
     ReadingPaused,
     CleanEnd,
     Reset,
