@@ -9,8 +9,7 @@ public sealed class TracingTests
     [Fact]
     public void Task_WithAListener_IsAnActivityUnderThatOfItsCreator()
     {
-        var ended = new List<Activity>();
-        using ActivityListener listener = Listen(ended);
+        using var log = new ActivityLog();
         var errors = new List<LoopError>();
         string here = "";
         Scenario.Run(
@@ -42,12 +41,7 @@ public sealed class TracingTests
             errors);
         Assert.Single(errors);
 
-        listener.Dispose();
-        lock (ended)
-        {
-            ended.RemoveAll(activity => !Equals(activity.GetTagItem("toolkit.loop.name"), here)); // loops of other tests
-        }
-
+        Activity[] ended = log.Ended(activity => Equals(activity.GetTagItem("toolkit.loop.name"), here));
         Assert.Equal(["inner", "outer", "failing", "cancelled", "main"], ended.Select(NameOf));
         Assert.All(ended, activity => Assert.Equal("toolkit.task", activity.OperationName));
         Assert.Equal(ended[1].SpanId, ended[0].ParentSpanId);
@@ -61,7 +55,7 @@ public sealed class TracingTests
     [Fact]
     public void Callback_ScheduledInATask_KeepsItsActivity() // as it keeps the rest of the execution context
     {
-        using ActivityListener listener = Listen([]);
+        using var log = new ActivityLog();
         Scenario.Run(async loop =>
         {
             Activity? seen = null;
@@ -73,22 +67,4 @@ public sealed class TracingTests
     }
 
     private static object? NameOf(Activity activity) => activity.GetTagItem("toolkit.task.name");
-
-    private static ActivityListener Listen(List<Activity> ended)
-    {
-        var listener = new ActivityListener
-        {
-            ShouldListenTo = source => string.Equals(source.Name, Telemetry.Name, StringComparison.Ordinal),
-            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
-            ActivityStopped = activity =>
-            {
-                lock (ended)
-                {
-                    ended.Add(activity);
-                }
-            },
-        };
-        ActivitySource.AddActivityListener(listener);
-        return listener;
-    }
 }

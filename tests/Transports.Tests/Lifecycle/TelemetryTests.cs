@@ -42,20 +42,7 @@ public sealed class TelemetryTests
     [Fact]
     public void Connect_WithAListener_IsAnActivity()
     {
-        var ended = new List<Activity>();
-        using var listener = new ActivityListener
-        {
-            ShouldListenTo = source => string.Equals(source.Name, Telemetry.Name, StringComparison.Ordinal),
-            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
-            ActivityStopped = activity =>
-            {
-                lock (ended)
-                {
-                    ended.Add(activity);
-                }
-            },
-        };
-        ActivitySource.AddActivityListener(listener);
+        using var log = new ActivityLog();
         using var loop = new EventLoop(new EventLoopOptions { Kind = LoopKind.Simulated });
         loop.RunUntilComplete(async () =>
         {
@@ -67,9 +54,8 @@ public sealed class TelemetryTests
                 () => loop.CreateConnectionAsync(() => new RecordingProtocol(), "127.0.0.1", 4712));
             connection.Transport.Abort();
         });
-        listener.Dispose();
 
-        Activity[] connects = [.. ended.Where(activity => activity.GetTagItem("server.port") is 4711 or 4712)];
+        Activity[] connects = log.Ended(activity => activity.GetTagItem("server.port") is 4711 or 4712);
         Assert.All(connects, connect => Assert.Equal("toolkit.connect", connect.OperationName));
         Assert.Equal(ActivityKind.Client, connects[0].Kind);
         Assert.Equal("127.0.0.1", connects[0].GetTagItem("network.peer.address"));
