@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 
@@ -18,7 +19,7 @@ public abstract class StreamServerContract(LoopUnderTest subject) : StreamSuite(
             {
                 if (line.Span.SequenceEqual("bye"u8))
                 {
-                    System.Buffers.BuffersExtensions.Write(connection.Output, "farewell"u8); // held by the writer, and flushed by the end
+                    BuffersExtensions.Write(connection.Output, "farewell"u8); // held by the writer, and flushed by the end
                     return;
                 }
 
@@ -268,7 +269,7 @@ public abstract class StreamServerContract(LoopUnderTest subject) : StreamSuite(
         int tasks = loop.Tasks.Count;
         await Assert.ThrowsAsync<ListenFailedException>(
             () => loop.StartServerAsync(EchoAsync, "127.0.0.1", server.EndPoints[0].Port));
-        await Assert.ThrowsAsync<ArgumentNullException>(() => loop.StartServerAsync(null!, new IPEndPoint(IPAddress.Loopback, 0)));
+        await Assert.ThrowsAsync<ArgumentNullException>(() => StartAsync(loop, null!));
         await NextTurnAsync(loop);
         await NextTurnAsync(loop);
         Assert.Equal(tasks, loop.Tasks.Count);

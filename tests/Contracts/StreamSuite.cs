@@ -25,7 +25,8 @@ public abstract class StreamSuite(LoopUnderTest subject) : StreamContract(subjec
         return (connection, peer);
     }
 
-    protected static string TextOf(ReadOnlyMemory<byte>? bytes) => bytes is { } some ? Encoding.UTF8.GetString(some.Span) : "(null)";
+    protected static string TextOf(ReadOnlyMemory<byte>? bytes)
+        => bytes is { } some ? Encoding.UTF8.GetString(some.Span) : "(null)";
 
     /// <summary>Reads to the end of the stream.</summary>
     protected static async Task<byte[]> ReadAllAsync(StreamConnection connection)

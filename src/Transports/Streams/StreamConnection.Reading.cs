@@ -8,8 +8,8 @@ public sealed partial class StreamConnection
 {
     /// <summary>
     /// The receiving side as a pipe's reader, whose waits are those of this connection. A wait for more while
-    /// <see cref="StreamOptions.MaxUnconsumed"/> bytes are unconsumed throws a <see cref="FramingException"/>. Completing it drops
-    /// what was not read and receives no more. It may be used in turn with the other reads, between
+    /// <see cref="StreamOptions.MaxUnconsumed"/> bytes are unconsumed throws a <see cref="FramingException"/>. Completing it
+    /// drops what was not read and receives no more. It may be used in turn with the other reads, between
     /// <see cref="PipeReader.AdvanceTo(SequencePosition)"/> and the next one.
     /// </summary>
     public PipeReader Input => _input;
@@ -68,7 +68,13 @@ public sealed partial class StreamConnection
     /// </summary>
     /// <param name="destination">Left alone by the caller until the task has ended.</param>
     /// <param name="cancellationToken">Ends the wait; from any thread.</param>
-    /// <inheritdoc cref="ReadExactlyAsync(int, CancellationToken)" path="/exception[not(@cref='T:System.ArgumentOutOfRangeException')]"/>
+    /// <exception cref="IncompleteReadException">In the task: the stream has ended before. What was left of it is read, and in
+    /// the exception.</exception>
+    /// <exception cref="ConnectionException">In the task: the connection is broken, or was closed on this side, before all was
+    /// there. Nothing was read.</exception>
+    /// <exception cref="OperationCanceledException">In the task: a scope or the token was cancelled. Nothing was
+    /// read.</exception>
+    /// <exception cref="InvalidOperationException">Another read is under way, or this is not the loop's thread.</exception>
     public ValueTask ReadExactlyAsync(Memory<byte> destination, CancellationToken cancellationToken = default)
         => _input.FillAsync(destination, cancellationToken);
 

@@ -26,8 +26,8 @@ public sealed partial class StreamConnection
     public bool IsWritingPaused => _isWritingPaused;
 
     /// <summary>
-    /// Writes, and waits while more is unsent than the high-water mark allows (<see cref="TcpOptions.WriteLimits"/>): the usual way
-    /// to write. All is taken at once and as one, so that writers do not get between each other's bytes.
+    /// Writes, and waits while more is unsent than the high-water mark allows (<see cref="TcpOptions.WriteLimits"/>): the usual
+    /// way to write. All is taken at once and as one, so that writers do not get between each other's bytes.
     /// </summary>
     /// <param name="data">The caller's again when the call returns.</param>
     /// <param name="cancellationToken">Ends the wait, from any thread; what was written is written.</param>

@@ -80,8 +80,8 @@ public sealed partial class StreamConnection : BufferedProtocol, IAsyncDisposabl
 
     /// <summary>
     /// Carries what each of two connections receives to the other, with back-pressure, until both have ended: for gateways and
-    /// proxies. The end of one side's stream becomes the end of the other's (half-close), and the other direction goes on. When one
-    /// connection breaks, the other is aborted. Nobody else may read from them meanwhile; both are the caller's to close.
+    /// proxies. The end of one side's stream becomes the end of the other's (half-close), and the other direction goes on. When
+    /// one connection breaks, the other is aborted. Nobody else may read from them meanwhile; both are the caller's to close.
     /// </summary>
     /// <param name="first">One connection.</param>
     /// <param name="second">Another, on the same loop.</param>

@@ -2,7 +2,7 @@ using System.IO.Pipelines;
 
 namespace Toolkit.Transports;
 
-/// <summary>The same as a <see cref="PipeReader"/>: the reader looks, and says what it has consumed and what it has seen.</summary>
+/// <summary>The same as a <see cref="PipeReader"/>: the reader looks, and says what it has consumed and seen.</summary>
 internal sealed partial class StreamInput
 {
     private int _examined; // how many of the unread bytes the pipe's reader has seen

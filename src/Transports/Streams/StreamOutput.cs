@@ -8,8 +8,8 @@ namespace Toolkit.Transports;
 /// </summary>
 /// <remarks>
 /// What is written goes into a segment of its own and not into the transport's output, because the memory of a pipe's writer may
-/// be held across a wait, while others write and the transport sends. Flushed, a large one is sent from where it is; a small one is
-/// copied, to leave together with other small ones.
+/// be held across a wait, while others write and the transport sends. Flushed, a large one is sent from where it is; a small one
+/// is copied, to leave together with other small ones.
 /// </remarks>
 internal sealed class StreamOutput(StreamConnection connection) : PipeWriter
 {

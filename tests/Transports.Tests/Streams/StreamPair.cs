@@ -42,7 +42,8 @@ internal sealed class StreamPair
         return new StreamPair(loop, here, there);
     }
 
-    public static string TextOf(ReadOnlyMemory<byte>? bytes) => bytes is { } some ? Encoding.Latin1.GetString(some.Span) : "(null)";
+    public static string TextOf(ReadOnlyMemory<byte>? bytes)
+        => bytes is { } some ? Encoding.Latin1.GetString(some.Span) : "(null)";
 
     /// <summary>The peer sends this, and then the end of the stream.</summary>
     public void SendAndEnd(ReadOnlySpan<byte> data)

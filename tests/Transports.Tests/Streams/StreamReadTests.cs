@@ -11,7 +11,8 @@ public sealed class StreamReadTests
     [Fact]
     public void Reads_OfEveryKind_CutAtEveryByte_ReturnTheSame()
     {
-        byte[] message = Encoding.Latin1.GetBytes("first\r\nsecond\nGET / HTTP/1.1\r\nHost: x\r\n\r\n12345aaabx--rest;tail\nlast");
+        byte[] message = Encoding.Latin1.GetBytes(
+            "first\r\nsecond\nGET / HTTP/1.1\r\nHost: x\r\n\r\n12345aaabx--rest;tail\nlast");
         for (int cut = 1; cut < message.Length; cut++)
         {
             StreamPair.Run(pair => ReadAllKindsAsync(pair, message), memory: new() { Chunking = Chunking.At(cut) });

@@ -87,7 +87,12 @@ public sealed class StreamWriteTests
     public void Drain_WhenTheConnectionBreaks_AllAreTold() => StreamPair.Run(async pair =>
     {
         pair.Here.Write(new byte[1_000_000]);
-        Task[] waits = [pair.Here.DrainAsync().AsTask(), pair.Here.WriteAsync(new byte[1]).AsTask(), pair.Here.DrainAsync().AsTask()];
+        Task[] waits =
+        [
+            pair.Here.DrainAsync().AsTask(),
+            pair.Here.WriteAsync(new byte[1]).AsTask(),
+            pair.Here.DrainAsync().AsTask(),
+        ];
         await pair.SettleAsync();
         pair.There.Abort();
         foreach (Task wait in waits)
@@ -219,7 +224,7 @@ public sealed class StreamWriteTests
         loop =>
         {
             Assert.Throws<ArgumentOutOfRangeException>(() => new StreamConnection(new StreamOptions { MaxLength = 0 }));
-            Assert.Throws<ArgumentOutOfRangeException>(() => new StreamConnection(new StreamOptions { MaxLength = int.MaxValue }));
+            Assert.Throws<ArgumentOutOfRangeException>(() => new StreamConnection(new() { MaxLength = int.MaxValue }));
             Assert.Throws<ArgumentOutOfRangeException>(() => new StreamConnection(new StreamOptions { InputHighWater = 0 }));
             Assert.Throws<ArgumentOutOfRangeException>(() => new StreamConnection(new StreamOptions { MaxUnconsumed = -1 }));
             var unconnected = new StreamConnection();
