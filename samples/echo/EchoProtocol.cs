@@ -1,9 +1,20 @@
 namespace Toolkit.Samples.Echo;
 
+/// <summary>How the server is written: as a protocol of either kind, or as a coroutine.</summary>
+internal enum EchoStyle
+{
+    Protocol,
+    Buffered,
+    Stream,
+}
+
 /// <summary>How the server echoes.</summary>
 internal sealed record EchoSettings
 {
-    public bool Buffered { get; init; }
+    public EchoStyle Style { get; init; }
+
+    /// <summary>Line by line; of streams alone.</summary>
+    public bool Lines { get; init; }
 
     public int? FrameSize { get; init; }
 
@@ -18,7 +29,7 @@ internal sealed class EchoProtocol(EventLoop loop, EchoSettings settings) : Prot
     private readonly Echoer _echoer = new(loop, settings);
 
     public static StreamProtocol Create(EventLoop loop, EchoSettings settings)
-        => settings.Buffered ? new BufferedEchoProtocol(loop, settings) : new EchoProtocol(loop, settings);
+        => settings.Style == EchoStyle.Buffered ? new BufferedEchoProtocol(loop, settings) : new EchoProtocol(loop, settings);
 
     public override void ConnectionMade() => _echoer.Begin(Transport);
 

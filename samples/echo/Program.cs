@@ -10,10 +10,12 @@ Option<int> port = Arguments.Port(8888);
 Option<string> loop = Arguments.Loop();
 var style = new Option<string>("--style")
 {
-    Description = "Whether the protocol is handed the bytes, or hands out the buffer for them.",
+    Description = "A protocol that is handed the bytes, or hands out the buffer for them, or a coroutine that reads.",
     DefaultValueFactory = _ => "protocol",
 };
-style.AcceptOnlyFromAmong("protocol", "buffered");
+style.AcceptOnlyFromAmong("protocol", "buffered", "stream");
+
+var lines = new Option<bool>("--lines") { Description = "Echo line by line, as streams read them; implies --style stream." };
 
 var frame = new Option<int?>("--frame") { Description = "Answer each frame of so many bytes with a write of its own." };
 frame.Require(value => value is > 0 and <= MaxFrame, $"--frame is 1 to {MaxFrame}.");
@@ -29,7 +31,7 @@ idle.Require(value => value is > 0 and < 1e6, "--idle is more than 0 and less th
 var max = new Option<int?>("--max") { Description = "How many connections there may be at a time." };
 max.Require(value => value > 0, "--max is at least 1.");
 
-Option[] serving = [host, port, loop, style, frame, ignoreBackpressure, idle, max];
+Option[] serving = [host, port, loop, style, lines, frame, ignoreBackpressure, idle, max];
 var serve = new Command("serve", "Echo what clients send (the default).");
 var client = new Command("client", "Send standard input to a server, and print what comes back.") { host, port };
 var root = new RootCommand("An echo server and its client.") { serve, client };
@@ -39,23 +41,40 @@ foreach (Option option in serving)
     serve.Options.Add(option);
 }
 
+root.Validators.Add(ValidateStyle);
+serve.Validators.Add(ValidateStyle);
 root.SetAction(Serve);
 serve.SetAction(Serve);
 client.SetAction(result => EchoClient.Run(result.GetValue(host)!, result.GetValue(port)));
 return root.Invoke(args);
 
+void ValidateStyle(System.CommandLine.Parsing.CommandResult result)
+{
+    bool isNamed = result.GetResult(style) is { Implicit: false };
+    string? named = isNamed ? result.GetValue(style) : null;
+    if (result.GetValue(lines) && named is "protocol" or "buffered")
+    {
+        result.AddError("--lines is for --style stream.");
+    }
+    else if ((result.GetValue(lines) || named == "stream") && (result.GetValue(frame) > 0 || result.GetValue(ignoreBackpressure)))
+    {
+        result.AddError("--frame and --ignore-backpressure are for protocols, and a stream is none.");
+    }
+}
+
 int Serve(ParseResult result)
 {
     var settings = new EchoSettings
     {
-        Buffered = string.Equals(result.GetValue(style), "buffered", StringComparison.Ordinal),
+        Style = result.GetValue(lines) ? EchoStyle.Stream : Enum.Parse<EchoStyle>(result.GetValue(style)!, ignoreCase: true),
+        Lines = result.GetValue(lines),
         FrameSize = result.GetValue(frame),
         IgnoreBackpressure = result.GetValue(ignoreBackpressure),
         IdleTimeout = result.GetValue(idle) is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
     };
-    return ServerProgram.Run(result.GetLoopKind(loop), on => on.CreateServerAsync(
-        () => EchoProtocol.Create(on, settings),
-        result.GetValue(host)!,
-        result.GetValue(port),
-        new ServerOptions { MaxConnections = result.GetValue(max) }));
+    string address = result.GetValue(host)!;
+    var options = new ServerOptions { MaxConnections = result.GetValue(max) };
+    return ServerProgram.Run(result.GetLoopKind(loop), on => settings.Style == EchoStyle.Stream
+        ? on.StartServerAsync(new EchoStream(settings).EchoAsync, address, result.GetValue(port), options)
+        : on.CreateServerAsync(() => EchoProtocol.Create(on, settings), address, result.GetValue(port), options));
 }

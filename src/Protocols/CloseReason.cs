@@ -29,7 +29,7 @@ public enum CloseReason
     /// <summary>TCP ended before TLS did, so that bytes may be missing.</summary>
     TruncatedTls,
 
-    /// <summary>A callback of the protocol threw.</summary>
+    /// <summary>A callback of the protocol threw, or the handler of a stream connection.</summary>
     ProtocolError,
 
     /// <summary>

@@ -69,6 +69,9 @@ public sealed class Server : IAsyncDisposable
     /// <summary>How many newcomers were closed at once because the process was running out of descriptors.</summary>
     public long ShedCount { get; private set; }
 
+    /// <summary>The handlers of the connections; null when they have protocols of their own.</summary>
+    internal StreamHandlers? Handlers { get; set; }
+
     /// <summary>Begins to accept. A second call does nothing.</summary>
     /// <exception cref="InvalidOperationException">The server is closed, or this is not the loop's thread.</exception>
     public void StartServing()
@@ -127,8 +130,9 @@ public sealed class Server : IAsyncDisposable
 
     /// <summary>
     /// Ends the server: stops listening, closes every connection, and aborts those that have not ended by the end of the
-    /// grace period. Completes, by a post, when the last <see cref="StreamProtocol.ConnectionLost"/> has returned, which it
-    /// always does. A wait of the current scope, whose cancellation ends the grace period too, and is thrown when all have ended.
+    /// grace period. Where connections have handlers (<c>StartServerAsync</c>), these end them, and are cancelled by the end of
+    /// the grace period. Completes, by a post, when the last <see cref="StreamProtocol.ConnectionLost"/> has returned, which it
+    /// always does, and the last handler has ended. A wait of the current scope, whose cancellation ends the grace period too, and is thrown when all have ended.
     /// </summary>
     /// <param name="grace">How long connections have to send what they hold.</param>
     /// <param name="cancellationToken">Ends the grace period at once, and is not thrown.</param>
@@ -145,7 +149,11 @@ public sealed class Server : IAsyncDisposable
         }
 
         Close();
-        CloseConnections();
+        if (Handlers is null)
+        {
+            CloseConnections();
+        }
+
         try
         {
             await CancelScope.MoveOnAfterAsync(grace, async _ => await _closed.WaitAsync(cancellationToken));
@@ -156,6 +164,7 @@ public sealed class Server : IAsyncDisposable
         }
         finally
         {
+            Handlers?.Cancel();
             AbortConnections();
             await CancelScope.RunAsync(async _ => await _closed, shield: true);
         }
@@ -209,10 +218,11 @@ public sealed class Server : IAsyncDisposable
         }
     }
 
-    private void CompleteIfOver()
+    internal void CompleteIfOver()
     {
-        if (_closing && _connections.Count == 0 && !_resident.HasLeft)
+        if (_closing && _connections.Count == 0 && Handlers is not { Count: > 0 } && !_resident.HasLeft)
         {
+            Handlers?.Stop();
             _resident.HasLeft = true;
             _loop.Host.RemoveResident(_resident);
             _loop.UnsafeCallSoon(static closed => ((Future)closed!).SetResult(), _closed);

@@ -68,3 +68,21 @@ public sealed class ChaosEpollTcpStreamTests() : TcpStreamContract(LoopUnderTest
 public sealed class ChaosUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.ChaosUring);
 
 public sealed class ChaosSimulatedTcpStreamTests() : TcpStreamContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollRelayTests() : RelayContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringRelayTests() : RelayContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedRelayTests() : RelayContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollStreamConnectionTests() : StreamConnectionContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringStreamConnectionTests() : StreamConnectionContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedStreamConnectionTests() : StreamConnectionContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollStreamServerTests() : StreamServerContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringStreamServerTests() : StreamServerContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedStreamServerTests() : StreamServerContract(LoopUnderTest.ChaosSimulated);

@@ -19,14 +19,115 @@ public abstract class AllocationContract(LoopUnderTest subject) : LoopContract(s
         Environment.GetEnvironmentVariable("TOOLKIT_ALLOCATION_MESSAGES") ?? "50000", CultureInfo.InvariantCulture);
 
     [Fact]
-    public void Echo_ManyMessages_AllocatesNothing() => CountAllocations(() => new PlainEcho());
+    public void Echo_ManyMessages_AllocatesNothing() => CountAllocations(Serve(() => new PlainEcho()));
 
     [Fact]
-    public void BufferedEcho_ManyMessages_AllocatesNothing() => CountAllocations(() => new BufferedEcho());
+    public void BufferedEcho_ManyMessages_AllocatesNothing() => CountAllocations(Serve(() => new BufferedEcho()));
 
-    private void CountAllocations(Func<StreamProtocol> factory) => Run(async loop =>
+    [Fact]
+    public void StreamEcho_ManyMessages_AllocatesNothing() => CountAllocations(Serve(async connection =>
     {
-        Server server = await loop.CreateServerAsync(factory, new IPEndPoint(IPAddress.Loopback, 0));
+        while (await connection.ReadAsync() is { IsEmpty: false } data)
+        {
+            await connection.WriteAsync(data);
+        }
+    }));
+
+    [Fact]
+    public void StreamEchoOfExactBytes_ManyMessages_AllocatesNothing() => CountAllocations(Serve(async connection =>
+    {
+        byte[] message = new byte[MessageSize];
+        while (!connection.IsAtEnd)
+        {
+            await connection.WriteAsync(await connection.ReadExactlyAsync(MessageSize / 2));
+            await connection.ReadExactlyAsync(message.AsMemory(0, MessageSize / 4));
+            connection.Write(message.AsSpan(0, MessageSize / 4));
+            await connection.ReadAsync(message.AsMemory(0, MessageSize / 4));
+            await connection.WriteAsync(message.AsMemory(0, MessageSize / 4));
+        }
+    }));
+
+    [Fact]
+    public void StreamEchoThroughPipes_ManyMessages_AllocatesNothing() => CountAllocations(Serve(async connection =>
+    {
+        while (await connection.Input.ReadAsync() is { IsCompleted: false } result)
+        {
+            foreach (ReadOnlyMemory<byte> bytes in result.Buffer)
+            {
+                bytes.CopyTo(connection.Output.GetMemory(bytes.Length));
+                connection.Output.Advance(bytes.Length);
+            }
+
+            connection.Input.AdvanceTo(result.Buffer.End);
+            await connection.Output.FlushAsync();
+        }
+    }));
+
+    [Fact]
+    public void IdleStreams_Many_CostLittle() => Run(async loop =>
+    {
+        const int Count = 400;
+        long plain = await MeasureAsync(Serve(() => new PlainEcho()));
+        long stream = await MeasureAsync(Serve(async connection =>
+        {
+            while (await connection.ReadAsync() is { IsEmpty: false } data)
+            {
+                await connection.WriteAsync(data);
+            }
+        }));
+        long bare = await MeasureAsync(Serve(() => new StreamConnection()), talks: false);
+        TestContext.Current.SendDiagnosticMessage(
+            $"{Kind}: {plain} bytes for an idle protocol and a peer, {bare - plain} more for a stream, {stream - plain} with handler");
+
+        // Most of it is the handler's: a task with its scope, two coroutines, and an execution context.
+        Assert.InRange(bare - plain, 1, 400);
+        Assert.InRange(stream - plain, 1, 1700);
+
+        async Task<long> MeasureAsync(Func<EventLoop, Task<Server>> listen, bool talks = true)
+        {
+            Server server = await listen(loop);
+            var peers = new Socket[Count];
+            for (int i = 0; i < Count; i++)
+            {
+                peers[i] = ((RealPeers)Network).NewSocket();
+            }
+
+            await ConnectAsync(0, Count / 2); // what is made once is made by these
+            long before = GC.GetTotalMemory(forceFullCollection: true);
+            await ConnectAsync(Count / 2, Count);
+            long cost = (GC.GetTotalMemory(forceFullCollection: true) - before) / (Count / 2);
+            Array.ForEach(peers, peer => peer.Dispose());
+            await server.DrainAsync(TimeSpan.FromSeconds(5));
+            return cost;
+
+            async Task ConnectAsync(int from, int to)
+            {
+                await loop.RunInThreadAsync(() =>
+                {
+                    foreach (Socket peer in peers[from..to])
+                    {
+                        peer.Connect(server.EndPoints[0]);
+                    }
+
+                    if (talks)
+                    {
+                        Exchange(peers[from..to], (to - from) * 5); // each has had messages, and holds nothing of them
+                    }
+                });
+                await UntilAsync(loop, () => server.AcceptedCount == to);
+            }
+        }
+    });
+
+    private static Func<EventLoop, Task<Server>> Serve(Func<StreamProtocol> factory)
+        => loop => loop.CreateServerAsync(factory, new IPEndPoint(IPAddress.Loopback, 0));
+
+    private static Func<EventLoop, Task<Server>> Serve(Func<StreamConnection, Task> handler)
+        => loop => loop.StartServerAsync(handler, new IPEndPoint(IPAddress.Loopback, 0));
+
+    private void CountAllocations(Func<EventLoop, Task<Server>> listen) => Run(async loop =>
+    {
+        Server server = await listen(loop);
         var peers = new Socket[Connections];
         for (int i = 0; i < Connections; i++)
         {

@@ -44,3 +44,9 @@ public sealed class EpollTcpFaultTests() : TcpFaultContract(LoopKind.Epoll);
 public sealed class EpollTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Epoll);
 
 public sealed class EpollTcpStreamTests() : TcpStreamContract(LoopKind.Epoll);
+
+public sealed class EpollRelayTests() : RelayContract(LoopKind.Epoll);
+
+public sealed class EpollStreamConnectionTests() : StreamConnectionContract(LoopKind.Epoll);
+
+public sealed class EpollStreamServerTests() : StreamServerContract(LoopKind.Epoll);

@@ -44,3 +44,9 @@ public sealed class PortableTcpFaultTests() : TcpFaultContract(LoopKind.Portable
 public sealed class PortableTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Portable);
 
 public sealed class PortableTcpStreamTests() : TcpStreamContract(LoopKind.Portable);
+
+public sealed class PortableRelayTests() : RelayContract(LoopKind.Portable);
+
+public sealed class PortableStreamConnectionTests() : StreamConnectionContract(LoopKind.Portable);
+
+public sealed class PortableStreamServerTests() : StreamServerContract(LoopKind.Portable);

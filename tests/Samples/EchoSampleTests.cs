@@ -30,6 +30,7 @@ public abstract class EchoSampleTests(LoopKind kind)
     [InlineData("--style buffered")]
     [InlineData("--style protocol --frame 64")]
     [InlineData("--style buffered --frame 1000")]
+    [InlineData("--style stream")]
     public async Task Serve_Megabytes_ComeBackInEveryStyle(string style)
     {
         using SampleProcess server = await ServeAsync(style);
@@ -60,9 +61,27 @@ public abstract class EchoSampleTests(LoopKind kind)
     }
 
     [Fact]
-    public async Task Serve_IdleClient_IsClosed()
+    public async Task Serve_Lines_ComeBackWholeAndSoDoesTheLast()
     {
-        using SampleProcess server = await ServeAsync("--idle 0.2");
+        using SampleProcess server = await ServeAsync("--lines");
+        using Socket client = await SampleClient.ConnectAsync(server);
+
+        await SendAsync(client, "one\r\ntw"u8.ToArray());
+        Assert.Equal("one\r\n"u8.ToArray(), await ReadAsync(client, 5));
+        await SendAsync(client, "o\n\nlast"u8.ToArray());
+        client.Shutdown(SocketShutdown.Send);
+
+        Assert.Equal("two\n\nlast", Encoding.UTF8.GetString(await ReadToEndAsync(client)));
+        Assert.Equal("", server.Errors);
+    }
+
+    [Theory]
+    [InlineData("--idle 0.2")]
+    [InlineData("--idle 0.2 --style stream")]
+    [InlineData("--idle 0.2 --lines")]
+    public async Task Serve_IdleClient_IsClosed(string arguments)
+    {
+        using SampleProcess server = await ServeAsync(arguments);
         using Socket client = await SampleClient.ConnectAsync(server);
 
         Assert.Empty(await ReadToEndAsync(client));

@@ -34,3 +34,9 @@ public sealed class SimulatedTcpFaultTests() : TcpFaultContract(LoopKind.Simulat
 public sealed class SimulatedTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Simulated);
 
 public sealed class SimulatedTcpStreamTests() : TcpStreamContract(LoopKind.Simulated);
+
+public sealed class SimulatedRelayTests() : RelayContract(LoopKind.Simulated);
+
+public sealed class SimulatedStreamConnectionTests() : StreamConnectionContract(LoopKind.Simulated);
+
+public sealed class SimulatedStreamServerTests() : StreamServerContract(LoopKind.Simulated);

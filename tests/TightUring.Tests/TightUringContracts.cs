@@ -28,3 +28,9 @@ public sealed class TightUringTcpFaultTests() : TcpFaultContract(LoopUnderTest.T
 public sealed class TightUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.TightUring);
 
 public sealed class TightUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringRelayTests() : RelayContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringStreamConnectionTests() : StreamConnectionContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringStreamServerTests() : StreamServerContract(LoopUnderTest.TightUring);

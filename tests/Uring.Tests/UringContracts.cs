@@ -56,3 +56,9 @@ public sealed class WholeBufferUringTcpFaultTests() : TcpFaultContract(LoopUnder
 public sealed class WholeBufferUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.WholeBufferUring);
 
 public sealed class WholeBufferUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.WholeBufferUring);
+
+public sealed class UringRelayTests() : RelayContract(LoopKind.Uring);
+
+public sealed class UringStreamConnectionTests() : StreamConnectionContract(LoopKind.Uring);
+
+public sealed class UringStreamServerTests() : StreamServerContract(LoopKind.Uring);

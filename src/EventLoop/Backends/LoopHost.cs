@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Toolkit.Diagnostics;
+using Toolkit.Tasks;
 
 namespace Toolkit.Backends;
 
@@ -85,6 +86,12 @@ public sealed class LoopHost
 
     /// <summary>At most one log line per cause and second, for all that lives on the loop.</summary>
     public LogRate LogRate => _loop.LogRate;
+
+    /// <summary>
+    /// Why no wait begins now: the current scope is cancelled, or the token. Null when one may. In a cancelled scope a wait throws
+    /// even when it would not have to wait, so whoever can answer at once asks this first.
+    /// </summary>
+    public Exception? RefusalOfWait(CancellationToken cancellationToken) => Waiter.Refuse(_loop, cancellationToken);
 
     /// <summary>How many residents the loop has.</summary>
     public int ResidentCount => _residents.Count;

@@ -28,6 +28,7 @@ internal abstract class Waiter : IScopeWait
     private Action<object?>? _continuation;
     private object? _continuationState;
     private ExecutionContext? _context;
+    private bool _isContextFree; // whoever waits does not want the synchronization context
     private object? _failure; // an exception, or the scope that was cancelled
 
     protected Waiter(EventLoop loop) => Loop = loop;
@@ -113,7 +114,7 @@ internal abstract class Waiter : IScopeWait
         Debug.Assert(!IsOver, "A wait ends once.");
         CancelScope.Remove(ref _link);
         (Action<object?>? continuation, object? state) = (_continuation, _continuationState);
-        if (continuation is null || _context is not null)
+        if (continuation is null || _context is not null || _isContextFree)
         {
             Finish();
             return;
@@ -150,6 +151,8 @@ internal abstract class Waiter : IScopeWait
             _context = ExecutionContext.Capture();
         }
 
+        // With it set, a task that ends in the continuation would resume those who do not want it in the thread pool.
+        _isContextFree = (flags & ValueTaskSourceOnCompletedFlags.UseSchedulingContext) == ValueTaskSourceOnCompletedFlags.None;
         if (IsOver)
         {
             PostContinuation();
@@ -172,6 +175,7 @@ internal abstract class Waiter : IScopeWait
         _continuation = null;
         _continuationState = null;
         _context = null;
+        _isContextFree = false;
         return failure;
     }
 
@@ -232,19 +236,30 @@ internal abstract class Waiter : IScopeWait
 
     private void PostContinuation()
     {
-        if (_context is null)
+        if (_context is null && !_isContextFree)
         {
             Loop.Enqueue(_continuation!, _continuationState);
         }
         else
         {
-            Loop.Enqueue(
-                static state =>
-                {
-                    var waiter = (Waiter)state!;
-                    ExecutionContext.Run(waiter._context!, new ContextCallback(waiter._continuation!), waiter._continuationState);
-                },
-                this);
+            Loop.Enqueue(static waiter => ((Waiter)waiter!).Continue(), this);
+        }
+    }
+
+    private void Continue()
+    {
+        if (_isContextFree)
+        {
+            SynchronizationContext.SetSynchronizationContext(null); // the loop sets it again after each callback
+        }
+
+        if (_context is null)
+        {
+            _continuation!(_continuationState);
+        }
+        else
+        {
+            ExecutionContext.Run(_context, new ContextCallback(_continuation!), _continuationState);
         }
     }
 

@@ -30,7 +30,8 @@ public sealed class LineDelimiter
 
     internal ReadOnlyMemory<byte> Written { get; }
 
-    internal int LongestLength => _sequences[0].Length;
+    /// <summary>The length of the longest sequence, in bytes.</summary>
+    public int LongestLength => _sequences[0].Length;
 
     /// <summary>One sequence of bytes.</summary>
     /// <exception cref="ArgumentException">It is empty.</exception>
@@ -54,7 +55,7 @@ public sealed class LineDelimiter
     /// <param name="data">Where to look.</param>
     /// <param name="length">How long the delimiter is; it may begin in <paramref name="before"/>.</param>
     /// <returns>The index behind the delimiter; -1 when there is none.</returns>
-    internal int FindEnd(ReadOnlySpan<byte> before, ReadOnlySpan<byte> data, out int length)
+    public int FindEnd(ReadOnlySpan<byte> before, ReadOnlySpan<byte> data, out int length)
     {
         for (int start = 0; data[start..].IndexOfAny(_lastBytes) is var index and >= 0;)
         {

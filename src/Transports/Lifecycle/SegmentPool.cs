@@ -22,19 +22,26 @@ internal sealed class SegmentPool
     /// <summary>The largest segment. What a large write leaves unsent is cut into these, so that its memory goes back as it drains.</summary>
     public const int Large = 256 * 1024;
 
+    /// <summary>The segment into which bulk traffic is received.</summary>
+    public const int Bulk = 64 * 1024;
+
     // How much is kept for later, by size: a megabyte or two of each.
     private const int SmallKept = 512;
     private const int MediumKept = 64;
+    private const int BulkKept = 16;
     private const int LargeKept = 8;
     private const int QueuesKept = 1024;
+    private const int InputsKept = 1024;
 
     [ThreadStatic]
     private static SegmentPool? s_ofThread;
 
     private readonly Stack<byte[]> _small = new();
     private readonly Stack<byte[]> _medium = new();
+    private readonly Stack<byte[]> _bulk = new();
     private readonly Stack<byte[]> _large = new();
     private readonly Stack<SegmentQueue> _queues = new();
+    private readonly Stack<InputSegment> _inputs = new();
 
     /// <summary>The calling thread's.</summary>
     public static SegmentPool OfThread => s_ofThread ??= new SegmentPool();
@@ -55,6 +62,7 @@ internal sealed class SegmentPool
         {
             Small => (_small, SmallKept),
             Medium => (_medium, MediumKept),
+            Bulk => (_bulk, BulkKept),
             _ => (_large, LargeKept),
         };
         if (kept.Count < limit)
@@ -72,6 +80,26 @@ internal sealed class SegmentPool
         if (_queues.Count < QueuesKept)
         {
             _queues.Push(queue);
+        }
+    }
+
+    /// <summary>An empty segment to receive into.</summary>
+    /// <param name="size"><see cref="Small"/>, <see cref="Medium"/> or <see cref="Bulk"/>.</param>
+    public InputSegment RentInput(int size)
+    {
+        InputSegment segment = _inputs.TryPop(out InputSegment? kept) ? kept : new InputSegment();
+        segment.Array = size == Bulk ? Take(_bulk, Bulk) : Rent(size);
+        return segment;
+    }
+
+    /// <summary>Gives a segment back, with its array.</summary>
+    public void Return(InputSegment segment)
+    {
+        Return(segment.Array);
+        segment.Reset();
+        if (_inputs.Count < InputsKept)
+        {
+            _inputs.Push(segment);
         }
     }
 

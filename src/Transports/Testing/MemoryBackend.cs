@@ -248,16 +248,21 @@ internal sealed class MemoryBackend : IoBackend
             return 0;
         }
 
-        PostTurn();
         if (end.Peer.IsReleased)
         {
+            PostTurn();
             end.Reset();
             error = SocketError.Success;
             return data.Length;
         }
 
         int count = Math.Min(data.Length, _window - end.Peer.Unread);
-        end.Peer.Append(data[..count]);
+        if (count > 0)
+        {
+            end.Peer.Append(data[..count]);
+            PostTurn(); // for nothing it would be turn after turn, and virtual time would stand still
+        }
+
         error = count < data.Length ? SocketError.WouldBlock : SocketError.Success;
         return count;
     }
