@@ -77,7 +77,7 @@ report.SetAction(result => Console.Out.WriteLine(
 var kind = new Argument<string>("kind");
 var mode = new Option<ServerMode>("--mode");
 var loop = new Option<LoopKind>("--loop");
-var style = new Option<string>("--style");
+var style = new Option<ToolkitStyle>("--style");
 var spin = new Option<int>("--spin");
 var buffer = new Option<int>("--buffer");
 var serve = new Command("serve") { kind, mode, loop, style, spin, buffer };
@@ -155,7 +155,7 @@ async Task Serve(ParseResult result)
             ToolkitServer.Run(serverMode, new ToolkitServerOptions
             {
                 Loop = result.GetValue(loop),
-                Buffered = result.GetValue(style) == "buffered",
+                Style = result.GetValue(style),
                 Spin = TimeSpan.FromMicroseconds(result.GetValue(spin)),
             });
             break;

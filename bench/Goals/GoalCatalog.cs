@@ -53,6 +53,15 @@ internal static class GoalCatalog
         Memory(400, PeerCatalog.Epoll, "idle-18000"),
         AtMost(0.85, PeerCatalog.Epoll, PeerCatalog.Uvloop, "churn"),
         AtMost(1.15, PeerCatalog.Epoll, PeerCatalog.Libuv, "churn"),
+        .. EchoCells(64, 1024).SelectMany(cell => (Goal[])
+        [
+            AtMost(1.30, PeerCatalog.EpollStreams, PeerCatalog.Epoll, cell),
+            AtMost(1 / 2.5, PeerCatalog.EpollStreams, PeerCatalog.AsyncioStreams, cell),
+            AtMost(1 / 1.2, PeerCatalog.EpollStreams, PeerCatalog.UvloopStreams, cell),
+            AtMost(1 / 1.5, PeerCatalog.EpollStreams, PeerCatalog.Kestrel, cell),
+        ]),
+        Memory(1200, PeerCatalog.EpollStreams, "idle-2000"),
+        Memory(1200, PeerCatalog.EpollStreams, "idle-18000"),
         Primitive(40, PrimitiveName.CallSoon),
         Primitive(150, PrimitiveName.PostOwnThread),
         Primitive(150, PrimitiveName.PostOtherThread),

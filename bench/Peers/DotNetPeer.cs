@@ -17,9 +17,6 @@ internal sealed class DotNetPeer(string name, string title, params string[] argu
     /// <summary>Whether it must be told how large its buffers are.</summary>
     public bool ChoosesBuffer { get; init; }
 
-    /// <summary>Null for all.</summary>
-    public Predicate<Cell>? Cells { get; init; }
-
     public override bool AnswersQuestions => true;
 
     public override bool CompilesWhileRunning => true;
@@ -31,8 +28,6 @@ internal sealed class DotNetPeer(string name, string title, params string[] argu
             .InformationalVersion;
         return new(arguments[0] == "toolkit" ? $"{toolkit}, {runtime}" : runtime, null);
     }
-
-    public override bool Serves(Cell cell) => Cells is null || Cells(cell);
 
     public override ProcessStartInfo Start(Cell cell)
     {

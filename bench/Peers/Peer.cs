@@ -26,7 +26,10 @@ internal abstract class Peer(string name, string title)
     /// <summary>Builds it, if it must be built.</summary>
     public abstract Presence Probe();
 
-    public abstract bool Serves(Cell cell);
+    /// <summary>Which cells it takes part in; null for all that it can.</summary>
+    public Predicate<Cell>? Cells { get; init; }
+
+    public virtual bool Serves(Cell cell) => Cells is null || Cells(cell);
 
     /// <summary>How it is started for a cell that it serves, after it was found to be present.</summary>
     public abstract ProcessStartInfo Start(Cell cell);

@@ -9,6 +9,7 @@ internal static class PeerCatalog
     public const string Epoll = "toolkit-epoll";
     public const string EpollBuffered = "toolkit-epoll-buffered";
     public const string EpollSpinning = "toolkit-epoll-spin";
+    public const string EpollStreams = "toolkit-epoll-streams";
     public const string Uring = "toolkit-uring";
     public const string UringSpinning = "toolkit-uring-spin";
     public const string Portable = "toolkit-portable";
@@ -18,6 +19,8 @@ internal static class PeerCatalog
     public const string Kestrel = "kestrel";
     public const string Asyncio = "asyncio";
     public const string Uvloop = "uvloop";
+    public const string AsyncioStreams = "asyncio-streams";
+    public const string UvloopStreams = "uvloop-streams";
     public const string Libuv = "libuv";
     public const string NativeEpoll = "c-epoll";
     public const string NativeEpollLarge = "c-epoll-1m";
@@ -38,6 +41,10 @@ internal static class PeerCatalog
         {
             Cells = IsAboutLatency,
         },
+        new DotNetPeer(EpollStreams, "Toolkit epoll, streams", "toolkit", "--loop", "epoll", "--style", "streams")
+        {
+            Cells = IsAboutStreams,
+        },
         new DotNetPeer(Uring, "Toolkit io_uring", "toolkit", "--loop", "uring"),
         new DotNetPeer(UringSpinning, "Toolkit io_uring, 50 us spin", "toolkit", "--loop", "uring", "--spin", "50")
         {
@@ -48,8 +55,10 @@ internal static class PeerCatalog
         new DotNetPeer(Socket, "Socket", "socket") { ChoosesBuffer = true, Cells = IsAboutMessages },
         new DotNetPeer(SocketInline, "Socket, inline", "socket") { ChoosesBuffer = true, InlineCompletions = true },
         new DotNetPeer(Kestrel, "Kestrel", "kestrel"),
-        new PythonPeer(Asyncio),
-        new PythonPeer(Uvloop),
+        new PythonPeer(Asyncio, "asyncio", "asyncio"),
+        new PythonPeer(AsyncioStreams, "asyncio, streams", "asyncio") { UsesStreams = true, Cells = IsAboutStreams },
+        new PythonPeer(Uvloop, "uvloop", "uvloop"),
+        new PythonPeer(UvloopStreams, "uvloop, streams", "uvloop") { UsesStreams = true, Cells = IsAboutStreams },
         new NativePeer(Libuv, "libuv", s_libuvServer) { SaysVersion = true },
         new NativePeer(NativeEpoll, "C epoll", s_epollServer),
         new NativePeer(NativeEpollLarge, "C epoll, 1 MiB buffer", s_epollServer) { Buffer = CellCatalog.Mebibyte },
@@ -63,6 +72,9 @@ internal static class PeerCatalog
     // Where completions pass through the pool, both are slow; what they are compared by is small messages from many.
     private static bool IsAboutMessages(Cell cell)
         => cell is { Workload: Workload.Echo, Mode: ServerMode.Echo, Connections: > 1, Size: <= 1024 };
+
+    // A coroutine for each connection, and what it keeps while it waits.
+    private static bool IsAboutStreams(Cell cell) => IsAboutMessages(cell) || cell.Workload == Workload.Idle;
 
     private static bool IsAboutLatency(Cell cell) => cell.Metric == Metric.P50;
 }

@@ -3,12 +3,20 @@ using System.Net;
 
 namespace Toolkit.Bench.Servers;
 
+/// <summary>What serves a connection.</summary>
+internal enum ToolkitStyle
+{
+    Protocol,
+    Buffered,
+    Streams,
+}
+
 /// <summary>How the toolkit's server is made.</summary>
 internal sealed record ToolkitServerOptions
 {
     public LoopKind Loop { get; init; }
 
-    public bool Buffered { get; init; }
+    public ToolkitStyle Style { get; init; }
 
     public TimeSpan Spin { get; init; }
 }
@@ -22,20 +30,29 @@ internal static class ToolkitServer
         => EventLoop.Run(
             async loop =>
             {
-                Server server = await loop.CreateServerAsync(
-                    () => Create(mode, options.Buffered),
-                    new IPEndPoint(IPAddress.Loopback, 0),
-                    new ServerOptions { Backlog = Backlog });
+                var anyPort = new IPEndPoint(IPAddress.Loopback, 0);
+                var serverOptions = new ServerOptions { Backlog = Backlog };
+                Server server = options.Style == ToolkitStyle.Streams
+                    ? await loop.StartServerAsync(EchoAsync, anyPort, serverOptions)
+                    : await loop.CreateServerAsync(() => Create(mode, options.Style), anyPort, serverOptions);
                 ServerControl.Begin(((IPEndPoint)server.EndPoints[0]).Port);
                 await server.WaitClosedAsync();
             },
             new EventLoopOptions { Kind = options.Loop, SpinDuration = options.Spin });
 
-    private static StreamProtocol Create(ServerMode mode, bool buffered) => mode switch
+    private static async Task EchoAsync(StreamConnection connection)
+    {
+        while (await connection.ReadAsync() is { IsEmpty: false } data)
+        {
+            await connection.WriteAsync(data);
+        }
+    }
+
+    private static StreamProtocol Create(ServerMode mode, ToolkitStyle style) => mode switch
     {
         ServerMode.Framed => new FramedProtocol(),
         ServerMode.Bulk => new BulkProtocol(),
-        _ when buffered => new BufferedEchoProtocol(),
+        _ when style == ToolkitStyle.Buffered => new BufferedEchoProtocol(),
         _ => new EchoProtocol(),
     };
 

@@ -1,7 +1,7 @@
-"""A server on asyncio's protocols, on its own loop or on uvloop.
+"""A server on asyncio's protocols or streams, on its own loop or on uvloop.
 
-    server.py asyncio|uvloop echo|framed|bulk      says "listening PORT", and ends with its standard input
-    server.py asyncio|uvloop --version             says which
+    server.py asyncio|uvloop echo|framed|bulk|streams      says "listening PORT", and ends with its standard input
+    server.py asyncio|uvloop --version                     says which
 """
 
 import asyncio
@@ -55,9 +55,20 @@ class Bulk(asyncio.Protocol):
         self.transport.write(self.count.to_bytes(8, "little"))
 
 
+async def echo(reader, writer):
+    """Echoes with streams, as asyncio's guide has it."""
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
 async def serve(protocol):
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=4096)
+    if protocol is None:
+        server = await asyncio.start_server(echo, "127.0.0.1", 0, backlog=4096)
+    else:
+        server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=4096)
     ended = loop.create_future()
     loop.add_reader(0, lambda: ended.done() or ended.set_result(None))
     print("listening", server.sockets[0].getsockname()[1], flush=True)
@@ -77,7 +88,7 @@ def main():
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    asyncio.run(serve({"echo": Echo, "framed": Framed, "bulk": Bulk}[mode]))
+    asyncio.run(serve({"echo": Echo, "framed": Framed, "bulk": Bulk, "streams": None}[mode]))
 
 
 main()
