@@ -1,3 +1,4 @@
+using Toolkit.Backends;
 using Toolkit.Transports;
 
 namespace Toolkit;
@@ -12,6 +13,7 @@ internal sealed class StreamHandlers
     private readonly Func<StreamConnection, Task> _handler;
     private readonly StreamOptions? _options;
     private readonly Future _stopped;
+    private readonly Action<LoopTask, object> _ended;
     private TaskGroup? _group;
 
     /// <summary>Makes the group. It lives until <see cref="Stop"/>, or until the loop ends.</summary>
@@ -21,6 +23,7 @@ internal sealed class StreamHandlers
         _handler = handler;
         _options = options;
         _stopped = new Future(loop);
+        _ended = OnEnded;
         _ = loop.CreateTask(
             () => TaskGroup.RunAsync(async group =>
             {
@@ -59,38 +62,37 @@ internal sealed class StreamHandlers
 
     private void Start(StreamConnection connection)
     {
-        _ = _group!.Start(() => RunAsync(connection));
+        _ = LoopHost.StartSupervised(_group!, () => _handler(connection), name: null, _ended, connection);
         Count++;
     }
 
-    private async Task RunAsync(StreamConnection connection)
+    private void OnEnded(LoopTask handler, object state)
     {
-        try
+        var connection = (StreamConnection)state;
+        switch (handler.State)
         {
-            await (_handler(connection) ?? throw new InvalidOperationException("The handler returned null instead of a task."));
-            connection.Close();
+            case FutureState.Succeeded:
+                connection.Close();
+                break;
+            case FutureState.Cancelled:
+                connection.Abort();
+                break;
+            default:
+                Exception exception = handler.Exception!;
+                if (IsOwnFault(connection, exception))
+                {
+                    EndFaulty(connection, exception);
+                }
+                else
+                {
+                    Fail(connection, exception);
+                }
+
+                break;
         }
-        catch (OperationCanceledException)
-        {
-            connection.Abort();
-            throw;
-        }
-        catch (Exception exception)
-        {
-            if (IsOwnFault(connection, exception))
-            {
-                EndFaulty(connection, exception);
-            }
-            else
-            {
-                Fail(connection, exception);
-            }
-        }
-        finally
-        {
-            Count--;
-            Server?.CompleteIfOver();
-        }
+
+        Count--;
+        Server?.CompleteIfOver();
     }
 
     // The connection is broken, or the peer has sent nonsense, and the handler has left that to us: no fault of the program's.

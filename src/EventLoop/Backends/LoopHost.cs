@@ -93,6 +93,24 @@ public sealed class LoopHost
     /// </summary>
     public Exception? RefusalOfWait(CancellationToken cancellationToken) => Waiter.Refuse(_loop, cancellationToken);
 
+    /// <summary>
+    /// Starts a task in a group that does not answer for it: its failure is told to whoever has started it and to nobody else,
+    /// while the group's cancellation reaches it, and the group waits for it.
+    /// </summary>
+    /// <param name="group">The group.</param>
+    /// <param name="coroutine">An asynchronous method.</param>
+    /// <param name="name">A name for messages; null for a number.</param>
+    /// <param name="ended">Told of the task's end, before those who await it. Must not throw.</param>
+    /// <param name="state">What it is told with.</param>
+    /// <exception cref="InvalidOperationException">The group is over, or this is not the loop's thread.</exception>
+    public static LoopTask StartSupervised(
+        TaskGroup group, Func<Task> coroutine, string? name, Action<LoopTask, object> ended, object state)
+    {
+        ArgumentNullException.ThrowIfNull(group);
+        ArgumentNullException.ThrowIfNull(ended);
+        return group.StartSupervised(coroutine, name, ended, state);
+    }
+
     /// <summary>How many residents the loop has.</summary>
     public int ResidentCount => _residents.Count;
 

@@ -150,6 +150,10 @@ public sealed class TaskGroup : ITaskOwner
         OnEnded(task);
     }
 
+    /// <inheritdoc cref="Backends.LoopHost.StartSupervised"/>
+    internal LoopTask StartSupervised(Func<Task> coroutine, string? name, Action<LoopTask, object> ended, object state)
+        => Start(coroutine, name, new Supervision(this, ended, state));
+
     private LoopTask Start(Func<Task> coroutine, string? name, ITaskOwner owner)
     {
         ArgumentNullException.ThrowIfNull(coroutine);
@@ -237,6 +241,16 @@ public sealed class TaskGroup : ITaskOwner
     internal sealed class GroupScope(TaskGroup group) : CancelScope(group._loop, deadline: null, shield: false)
     {
         public TaskGroup Group => group;
+    }
+
+    /// <summary>Somebody else answers for a task.</summary>
+    private sealed class Supervision(TaskGroup group, Action<LoopTask, object> ended, object state) : ITaskOwner
+    {
+        public void OnTaskEnded(ILoopTask task)
+        {
+            ended((LoopTask)task, state);
+            group.OnEnded(task);
+        }
     }
 
     /// <summary>Who answers for a task until it is ready.</summary>
