@@ -210,17 +210,30 @@ public abstract class StreamServerContract(LoopUnderTest subject) : StreamSuite(
         await closed;
     });
 
-    [Fact]
-    public void Loop_Ends_HandlersAreCancelled()
+    [Theory]
+    [InlineData("read")]
+    [InlineData("drain")]
+    [InlineData("closed")]
+    public void Loop_Ends_HandlersAreCancelled(string wait)
     {
         int cancelled = 0;
         Run(async loop =>
         {
             Server server = await StartAsync(loop, async connection =>
             {
+                if (wait == "drain")
+                {
+                    FillUp(connection.Transport);
+                }
+
                 try
                 {
-                    await connection.ReadAsync();
+                    await (wait switch
+                    {
+                        "read" => connection.ReadExactlyAsync(new byte[1]),
+                        "drain" => connection.DrainAsync(),
+                        _ => connection.WaitClosedAsync(),
+                    });
                 }
                 catch (OperationCanceledException)
                 {
