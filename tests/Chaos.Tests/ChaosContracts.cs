@@ -45,6 +45,18 @@ public sealed class ChaosUringServerDrainTests() : ServerDrainContract(LoopUnder
 
 public sealed class ChaosSimulatedServerDrainTests() : ServerDrainContract(LoopUnderTest.ChaosSimulated);
 
+public sealed class ChaosEpollServerLimitTests() : ServerLimitContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringServerLimitTests() : ServerLimitContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedServerLimitTests() : ServerLimitContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollServerPauseTests() : ServerPauseContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringServerPauseTests() : ServerPauseContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedServerPauseTests() : ServerPauseContract(LoopUnderTest.ChaosSimulated);
+
 public sealed class ChaosEpollTcpCloseTests() : TcpCloseContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringTcpCloseTests() : TcpCloseContract(LoopUnderTest.ChaosUring);

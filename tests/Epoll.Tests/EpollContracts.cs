@@ -37,6 +37,10 @@ public sealed class EpollServerInputTests() : ServerInputContract(LoopKind.Epoll
 
 public sealed class EpollSoakTests() : SoakContract(LoopKind.Epoll);
 
+public sealed class EpollServerLimitTests() : ServerLimitContract(LoopKind.Epoll);
+
+public sealed class EpollServerPauseTests() : ServerPauseContract(LoopKind.Epoll);
+
 public sealed class EpollTcpCloseTests() : TcpCloseContract(LoopKind.Epoll);
 
 public sealed class EpollTcpFaultTests() : TcpFaultContract(LoopKind.Epoll);

@@ -37,6 +37,10 @@ public sealed class PortableServerInputTests() : ServerInputContract(LoopKind.Po
 
 public sealed class PortableSoakTests() : SoakContract(LoopKind.Portable);
 
+public sealed class PortableServerLimitTests() : ServerLimitContract(LoopKind.Portable);
+
+public sealed class PortableServerPauseTests() : ServerPauseContract(LoopKind.Portable);
+
 public sealed class PortableTcpCloseTests() : TcpCloseContract(LoopKind.Portable);
 
 public sealed class PortableTcpFaultTests() : TcpFaultContract(LoopKind.Portable);

@@ -27,6 +27,10 @@ public sealed class SimulatedServerDrainTests() : ServerDrainContract(LoopKind.S
 
 public sealed class SimulatedServerInputTests() : ServerInputContract(LoopKind.Simulated);
 
+public sealed class SimulatedServerLimitTests() : ServerLimitContract(LoopKind.Simulated);
+
+public sealed class SimulatedServerPauseTests() : ServerPauseContract(LoopKind.Simulated);
+
 public sealed class SimulatedTcpCloseTests() : TcpCloseContract(LoopKind.Simulated);
 
 public sealed class SimulatedTcpFaultTests() : TcpFaultContract(LoopKind.Simulated);

@@ -35,6 +35,10 @@ public sealed class UringServerInputTests() : ServerInputContract(LoopKind.Uring
 
 public sealed class UringSoakTests() : SoakContract(LoopKind.Uring);
 
+public sealed class UringServerLimitTests() : ServerLimitContract(LoopKind.Uring);
+
+public sealed class UringServerPauseTests() : ServerPauseContract(LoopKind.Uring);
+
 public sealed class UringTcpCloseTests() : TcpCloseContract(LoopKind.Uring);
 
 public sealed class UringTcpFaultTests() : TcpFaultContract(LoopKind.Uring);
