@@ -3,6 +3,10 @@ using Toolkit.Tests.Contracts;
 // The contracts, with everything happening that the seam allows, except errors: those are the business of ErrorInjectionTests.
 namespace Toolkit.Tests.Backends;
 
+public sealed class ChaosEpollAdoptionTests() : AdoptionContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringAdoptionTests() : AdoptionContract(LoopUnderTest.ChaosUring);
+
 public sealed class ChaosEpollBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.ChaosUring);

@@ -3,6 +3,8 @@ using Toolkit.Tests.Contracts;
 // The contracts, on epoll.
 namespace Toolkit.Tests.Backends;
 
+public sealed class EpollAdoptionTests() : AdoptionContract(LoopKind.Epoll);
+
 public sealed class EpollAllocationTests() : AllocationContract(LoopKind.Epoll);
 
 public sealed class EpollBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Epoll);

@@ -3,6 +3,8 @@ using Toolkit.Tests.Contracts;
 // The contracts, on .NET's own sockets.
 namespace Toolkit.Tests.Backends;
 
+public sealed class PortableAdoptionTests() : AdoptionContract(LoopKind.Portable);
+
 public sealed class PortableAllocationTests() : AllocationContract(LoopKind.Portable);
 
 public sealed class PortableBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Portable);

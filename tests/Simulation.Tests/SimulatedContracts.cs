@@ -3,6 +3,8 @@ using Toolkit.Tests.Contracts;
 // The contracts, on a simulated loop. What is only about the machine's kernel, or about threads, has nothing to say to it.
 namespace Toolkit.Tests.Backends;
 
+public sealed class SimulatedAdoptionTests() : AdoptionContract(LoopKind.Simulated);
+
 public sealed class SimulatedBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Simulated);
 
 public sealed class SimulatedConnectTests() : ConnectContract(LoopKind.Simulated);

@@ -3,6 +3,8 @@ using Toolkit.Tests.Contracts;
 // The contracts, on io_uring: as it is, and on a ring of whole buffers.
 namespace Toolkit.Tests.Backends;
 
+public sealed class UringAdoptionTests() : AdoptionContract(LoopKind.Uring);
+
 public sealed class UringAllocationTests() : AllocationContract(LoopKind.Uring);
 
 public sealed class UringBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Uring);
