@@ -5,6 +5,7 @@ using Toolkit.Samples.Chat;
 Option<string> host = Arguments.Host();
 Option<int> port = Arguments.Port(9000);
 Option<string> loop = Arguments.Loop();
+Option<bool> systemd = Arguments.Systemd();
 var flood = new Option<double>("--flood")
 {
     Description = "How many lines a second a member may say for long; 0 for any number.",
@@ -28,7 +29,7 @@ messages.Require(value => value is >= 1 and <= 100_000_000, "--messages is 1 to 
 
 var serve = new Command("serve", "Serve people who connect with nc or telnet (the default).")
 {
-    host, port, loop, flood, firstByte, idle, perAddress,
+    host, port, loop, systemd, flood, firstByte, idle, perAddress,
 };
 var load = new Command("load", "Talk to a running server, and check that everybody in a room hears the same in the same order.")
 {
@@ -59,7 +60,9 @@ int Serve(ParseResult result)
     });
     return ServerProgram.Run(
         result.GetLoopKind(loop),
-        on => hall.ListenAsync(on, result.GetValue(host)!, result.GetValue(port)),
+        on => result.GetValue(systemd)
+            ? hall.ListenAsync(on, ServerProgram.InheritedSockets())
+            : hall.ListenAsync(on, result.GetValue(host)!, result.GetValue(port)),
         hall.DrainAsync);
 }
 

@@ -8,6 +8,7 @@ const int MaxFrame = 16 * 1024 * 1024;
 Option<string> host = Arguments.Host();
 Option<int> port = Arguments.Port(8888);
 Option<string> loop = Arguments.Loop();
+Option<bool> systemd = Arguments.Systemd();
 var style = new Option<string>("--style")
 {
     Description = "Whether the protocol is handed the bytes, or hands out the buffer for them.",
@@ -29,7 +30,7 @@ idle.Require(value => value is > 0 and < 1e6, "--idle is more than 0 and less th
 var max = new Option<int?>("--max") { Description = "How many connections there may be at a time." };
 max.Require(value => value > 0, "--max is at least 1.");
 
-Option[] serving = [host, port, loop, style, frame, ignoreBackpressure, idle, max];
+Option[] serving = [host, port, loop, systemd, style, frame, ignoreBackpressure, idle, max];
 var serve = new Command("serve", "Echo what clients send (the default).");
 var client = new Command("client", "Send standard input to a server, and print what comes back.") { host, port };
 var root = new RootCommand("An echo server and its client.") { serve, client };
@@ -53,9 +54,9 @@ int Serve(ParseResult result)
         IgnoreBackpressure = result.GetValue(ignoreBackpressure),
         IdleTimeout = result.GetValue(idle) is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
     };
-    return ServerProgram.Run(result.GetLoopKind(loop), on => on.CreateServerAsync(
-        () => EchoProtocol.Create(on, settings),
-        result.GetValue(host)!,
-        result.GetValue(port),
-        new ServerOptions { MaxConnections = result.GetValue(max) }));
+    var options = new ServerOptions { MaxConnections = result.GetValue(max) };
+    return ServerProgram.Run(result.GetLoopKind(loop), on => result.GetValue(systemd)
+        ? on.CreateServerAsync(() => EchoProtocol.Create(on, settings), ServerProgram.InheritedSockets(), options)
+        : on.CreateServerAsync(
+            () => EchoProtocol.Create(on, settings), result.GetValue(host)!, result.GetValue(port), options));
 }

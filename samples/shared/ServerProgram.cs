@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 
@@ -11,6 +12,12 @@ namespace Toolkit.Samples;
 internal static class ServerProgram
 {
     private static readonly TimeSpan s_drainTime = TimeSpan.FromSeconds(5);
+
+    /// <summary>The sockets that the process was started with.</summary>
+    /// <exception cref="AdoptFailedException">There are none, or something else.</exception>
+    public static IReadOnlyList<Socket> InheritedSockets() => SocketActivation.TakeSockets() is { Count: > 0 } sockets
+        ? [.. sockets.Select(socket => socket.Socket)]
+        : throw new AdoptFailedException(SocketError.NotSocket, "No sockets were passed. Start this by a systemd socket unit.");
 
     /// <summary>Serves until a signal.</summary>
     /// <param name="kind">The kind of loop.</param>
@@ -28,7 +35,8 @@ internal static class ServerProgram
                 loop => ServeAsync(loop, listen, drain ?? (static (server, time) => server.DrainAsync(time))), new EventLoopOptions { Kind = kind, LoggerFactory = loggers });
         }
         catch (Exception exception) when (exception
-            is BackendUnavailableException or BackendFailedException or ListenFailedException or ArgumentException)
+            is BackendUnavailableException or BackendFailedException or ListenFailedException or AdoptFailedException
+            or ArgumentException)
         {
             Console.Error.WriteLine(exception.Message);
             return 1;

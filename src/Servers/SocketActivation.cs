@@ -58,7 +58,9 @@ public static partial class SocketActivation
             var handle = new SafeSocketHandle(FirstDescriptor + i, ownsHandle: true);
             try
             {
-                sockets.Add(new ActivatedSocket(names[i], new Socket(handle)));
+                var socket = new Socket(handle);
+                _ = socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Type); // the first to notice that it is none
+                sockets.Add(new ActivatedSocket(names[i], socket));
             }
             catch (Exception exception) when (exception is SocketException or ArgumentException)
             {

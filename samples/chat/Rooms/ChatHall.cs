@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 
 namespace Toolkit.Samples.Chat;
 
@@ -25,6 +26,10 @@ internal sealed class ChatHall(ChatSettings? settings = null)
     /// <summary>Listens for members.</summary>
     public Task<Server> ListenAsync(EventLoop loop, string host, int port)
         => loop.CreateServerAsync(() => new Member(this), host, port, _settings.ToServerOptions());
+
+    /// <summary>Waits for members on sockets that listen already.</summary>
+    public Task<Server> ListenAsync(EventLoop loop, IReadOnlyList<Socket> sockets)
+        => loop.CreateServerAsync(() => new Member(this), sockets, _settings.ToServerOptions());
 
     /// <summary>
     /// Ends the server without losing what was said: nobody new is let in, what has arrived is still read and said to the rooms,
