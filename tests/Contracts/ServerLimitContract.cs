@@ -101,7 +101,9 @@ public abstract class ServerLimitContract(LoopUnderTest subject) : ServerSuite(s
             {
                 Limits = new()
                 {
-                    FirstByteTime = s_short, IdleTime = s_short, MinReceiveRate = new MinDataRate(1_000_000, s_short),
+                    FirstByteTime = s_short,
+                    IdleTime = s_short,
+                    MinReceiveRate = new MinDataRate(1_000_000, s_short),
                 },
             });
         Peer peer = await ConnectAsync(server.EndPoints[0]);
