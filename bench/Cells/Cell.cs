@@ -16,6 +16,9 @@ internal enum Workload
 
     /// <summary>Echoes once on each connection, and holds them all.</summary>
     Idle,
+
+    /// <summary>Echoes on the first connection, which is measured, while each of the others sends a byte a second.</summary>
+    Slow,
 }
 
 /// <summary>A thing that is measured: what the generator does, and what the server does with it.</summary>

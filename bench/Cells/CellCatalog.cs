@@ -9,6 +9,7 @@ internal static class CellCatalog
 
     private const int BulkConnections = 4;
     private const int UsualConnections = 64;
+    private const int SlowConnections = 10_000;
 
     private static readonly (int Size, string Name)[] s_echoSizes = [(64, "64 B"), (1024, "1 KiB"), (16 * 1024, "16 KiB")];
 
@@ -49,6 +50,15 @@ internal static class CellCatalog
         Idle(2000),
         Idle(18000),
         new() { Name = "latency", Group = "Latency", Title = "64 B, one connection", Metric = Metric.P50 },
+        new()
+        {
+            Name = "slow-clients",
+            Group = "Latency",
+            Title = $"64 B, beside {SlowConnections:N0} that send a byte a second",
+            Workload = Workload.Slow,
+            Connections = SlowConnections + 1,
+            Metric = Metric.P50,
+        },
     ];
 
     /// <summary>What stands for all in less than five minutes.</summary>

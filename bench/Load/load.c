@@ -7,6 +7,7 @@
 //   bulk   one way; the server counts, and says at the end how much there was
 //   churn  connect, echo, reset; CONNECTIONS at a time
 //   idle   each connection echoes once and is held
+//   slow   the first connection echoes, and alone is measured; each of the others sends a byte a second
 //
 // It is warm when two windows have agreed within 5 % after the least time, or when the most is over.
 //
@@ -40,7 +41,7 @@ enum { SUB_BUCKETS = 64, BUCKETS = 64 * SUB_BUCKETS };
 #define SECOND 1000000000ull
 #define MILLISECOND 1000000ull
 
-enum workload { ECHO, BULK, CHURN, IDLE };
+enum workload { ECHO, BULK, CHURN, IDLE, SLOW };
 
 // Messages that were sent together.
 struct batch {
@@ -72,6 +73,7 @@ static uint32_t connection_count, depth, size;
 static struct connection *connections;
 static int epoll;
 static uint64_t requests, bytes_received;
+static uint64_t trickle_start, trickled;
 static uint64_t histogram[BUCKETS];
 
 // Every stream is this pattern, over and over, from an offset of its own. It is laid out so that a chunk can start anywhere.
@@ -278,7 +280,7 @@ static void receive_echo(struct connection *c)
     uint64_t complete = (c->received + (uint64_t)n) / size - c->received / size;
     c->received += (uint64_t)n;
     bytes_received += (uint64_t)n;
-    if (complete == 0)
+    if (complete == 0 || (workload == SLOW && c != connections))
         return;
 
     uint64_t time = now();
@@ -309,6 +311,18 @@ static void on_event(struct connection *c, uint32_t events)
         receive_echo(c);
 }
 
+// The slow ones, one after the other, so that each has its turn once a second. There is always something to wake for.
+static void trickle(void)
+{
+    uint32_t slow = connection_count - 1;
+    uint64_t due = (uint64_t)((double)(now() - trickle_start) / SECOND * slow);
+    for (; trickled < due; trickled++) {
+        struct connection *c = &connections[1 + trickled % slow];
+        c->allowed++;
+        send_allowed(c);
+    }
+}
+
 static void run_for(uint64_t duration)
 {
     struct epoll_event events[EVENTS];
@@ -319,6 +333,8 @@ static void run_for(uint64_t duration)
             die("epoll_wait: %s", strerror(errno));
         for (int i = 0; i < count; i++)
             on_event(events[i].data.ptr, events[i].events);
+        if (workload == SLOW)
+            trickle();
     }
 }
 
@@ -501,12 +517,12 @@ static void hold_idle(void)
 
 int main(int count, char **arguments)
 {
-    static const char *const names[] = { "echo", "bulk", "churn", "idle" };
+    static const char *const names[] = { "echo", "bulk", "churn", "idle", "slow" };
     if (count != 10)
         die("load WORKLOAD PORT PID CONNECTIONS DEPTH SIZE WINDOW_MS LEAST_WARM_UP_MS MOST_WARM_UP_MS");
-    while (workload <= IDLE && strcmp(arguments[1], names[workload]) != 0)
+    while (workload <= SLOW && strcmp(arguments[1], names[workload]) != 0)
         workload++;
-    if (workload > IDLE)
+    if (workload > SLOW)
         die("no workload is called %s", arguments[1]);
     server.sin_family = AF_INET;
     server.sin_port = htons((uint16_t)atoi(arguments[2]));
@@ -540,6 +556,14 @@ int main(int count, char **arguments)
         open_all();
         for (uint32_t i = 0; i < connection_count; i++)
             send_messages(&connections[i], depth, now());
+        measure(window, least, most);
+        break;
+    case SLOW:
+        if (connection_count < 2)
+            die("slow connections are those after the first");
+        open_all();
+        trickle_start = now();
+        send_messages(&connections[0], depth, now());
         measure(window, least, most);
         break;
     case BULK:

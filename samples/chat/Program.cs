@@ -5,6 +5,17 @@ using Toolkit.Samples.Chat;
 Option<string> host = Arguments.Host();
 Option<int> port = Arguments.Port(9000);
 Option<string> loop = Arguments.Loop();
+Option<bool> systemd = Arguments.Systemd();
+var flood = new Option<double>("--flood")
+{
+    Description = "How many lines a second a member may say for long; 0 for any number.",
+    DefaultValueFactory = _ => new ChatSettings().LinesPerSecond!.Value,
+};
+flood.Require(value => value is >= 0 and <= 1e6, "--flood is 0 to a million lines a second.");
+Option<double> firstByte = Seconds("--first-byte", "How long a newcomer may say nothing", new ChatSettings().FirstByteTime);
+Option<double> idle = Seconds("--idle", "How long a connection may be without a byte either way", new ChatSettings().IdleTime);
+var perAddress = new Option<int?>("--per-address") { Description = "How many connections one address may have." };
+perAddress.Require(value => value > 0, "--per-address is at least 1.");
 var users = new Option<int>("--users") { Description = "How many there are.", DefaultValueFactory = _ => 500 };
 users.Require(value => value is >= 1 and <= 20_000, "--users is 1 to 20000.");
 var rooms = new Option<int>("--rooms") { Description = "How many rooms they share.", DefaultValueFactory = _ => 10 };
@@ -16,7 +27,10 @@ var messages = new Option<int>("--messages")
 };
 messages.Require(value => value is >= 1 and <= 100_000_000, "--messages is 1 to 100000000.");
 
-var serve = new Command("serve", "Serve people who connect with nc or telnet (the default).") { host, port, loop };
+var serve = new Command("serve", "Serve people who connect with nc or telnet (the default).")
+{
+    host, port, loop, systemd, flood, firstByte, idle, perAddress,
+};
 var load = new Command("load", "Talk to a running server, and check that everybody in a room hears the same in the same order.")
 {
     host, port, users, rooms, messages,
@@ -37,7 +51,29 @@ return root.Invoke(args);
 
 int Serve(ParseResult result)
 {
-    var hall = new ChatHall();
+    var hall = new ChatHall(new ChatSettings
+    {
+        LinesPerSecond = result.GetValue(flood) is > 0 and var rate ? rate : null,
+        FirstByteTime = TimeOf(result.GetValue(firstByte)),
+        IdleTime = TimeOf(result.GetValue(idle)),
+        MembersPerAddress = result.GetValue(perAddress),
+    });
     return ServerProgram.Run(
-        result.GetLoopKind(loop), on => hall.ListenAsync(on, result.GetValue(host)!, result.GetValue(port)));
+        result.GetLoopKind(loop),
+        on => result.GetValue(systemd)
+            ? hall.ListenAsync(on, ServerProgram.InheritedSockets())
+            : hall.ListenAsync(on, result.GetValue(host)!, result.GetValue(port)),
+        hall.DrainAsync);
 }
+
+static Option<double> Seconds(string name, string description, TimeSpan? defaultTime)
+{
+    var option = new Option<double>(name)
+    {
+        Description = $"{description}, in seconds; 0 for ever.",
+        DefaultValueFactory = _ => defaultTime?.TotalSeconds ?? 0,
+    };
+    return option.Require(value => value is >= 0 and < 1e6, $"{name} is 0 to a million seconds.");
+}
+
+static TimeSpan? TimeOf(double seconds) => seconds > 0 ? TimeSpan.FromSeconds(seconds) : null;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net.Sockets;
 using Toolkit;
 using Toolkit.Samples;
 using Toolkit.Samples.Echo;
@@ -8,6 +9,7 @@ const int MaxFrame = 16 * 1024 * 1024;
 Option<string> host = Arguments.Host();
 Option<int> port = Arguments.Port(8888);
 Option<string> loop = Arguments.Loop();
+Option<bool> systemd = Arguments.Systemd();
 var style = new Option<string>("--style")
 {
     Description = "A protocol that is handed the bytes, or hands out the buffer for them, or a coroutine that reads.",
@@ -31,7 +33,7 @@ idle.Require(value => value is > 0 and < 1e6, "--idle is more than 0 and less th
 var max = new Option<int?>("--max") { Description = "How many connections there may be at a time." };
 max.Require(value => value > 0, "--max is at least 1.");
 
-Option[] serving = [host, port, loop, style, lines, frame, ignoreBackpressure, idle, max];
+Option[] serving = [host, port, loop, systemd, style, lines, frame, ignoreBackpressure, idle, max];
 var serve = new Command("serve", "Echo what clients send (the default).");
 var client = new Command("client", "Send standard input to a server, and print what comes back.") { host, port };
 var root = new RootCommand("An echo server and its client.") { serve, client };
@@ -72,9 +74,24 @@ int Serve(ParseResult result)
         IgnoreBackpressure = result.GetValue(ignoreBackpressure),
         IdleTimeout = result.GetValue(idle) is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
     };
-    string address = result.GetValue(host)!;
     var options = new ServerOptions { MaxConnections = result.GetValue(max) };
-    return ServerProgram.Run(result.GetLoopKind(loop), on => settings.Style == EchoStyle.Stream
-        ? on.StartServerAsync(new EchoStream(settings).EchoAsync, address, result.GetValue(port), options)
-        : on.CreateServerAsync(() => EchoProtocol.Create(on, settings), address, result.GetValue(port), options));
+    return ServerProgram.Run(result.GetLoopKind(loop), on =>
+    {
+        IReadOnlyList<Socket>? inherited = result.GetValue(systemd) ? ServerProgram.InheritedSockets() : null;
+        string address = result.GetValue(host)!;
+        int number = result.GetValue(port);
+        if (settings.Style == EchoStyle.Stream)
+        {
+            Func<StreamConnection, Task> handler = new EchoStream(settings).EchoAsync;
+            return inherited is null
+                ? on.StartServerAsync(handler, address, number, options)
+                : on.StartServerAsync(handler, inherited, options);
+        }
+
+        return inherited is null
+            ? on.CreateServerAsync(Create, address, number, options)
+            : on.CreateServerAsync(Create, inherited, options);
+
+        StreamProtocol Create() => EchoProtocol.Create(on, settings);
+    });
 }

@@ -35,6 +35,11 @@ internal static class Arguments
             .Select(name => name.ToLowerInvariant())]);
     }
 
+    public static Option<bool> Systemd() => new("--systemd")
+    {
+        Description = "Serve on the sockets that a systemd socket unit passes, instead of a host and a port.",
+    };
+
     /// <summary>Refuses what does not meet a condition. What is no number at all has its own message from the library.</summary>
     public static Option<T> Require<T>(this Option<T> option, Predicate<double> condition, string message)
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 
@@ -12,28 +13,38 @@ internal static class ServerProgram
 {
     private static readonly TimeSpan s_drainTime = TimeSpan.FromSeconds(5);
 
+    /// <summary>The sockets that the process was started with.</summary>
+    /// <exception cref="AdoptFailedException">There are none, or something else.</exception>
+    public static IReadOnlyList<Socket> InheritedSockets() => SocketActivation.TakeSockets() is { Count: > 0 } sockets
+        ? [.. sockets.Select(socket => socket.Socket)]
+        : throw new AdoptFailedException(SocketError.NotSocket, "No sockets were passed. Start this by a systemd socket unit.");
+
     /// <summary>Serves until a signal.</summary>
     /// <param name="kind">The kind of loop.</param>
     /// <param name="listen">Makes the server.</param>
+    /// <param name="drain">Ends the server within the time that it is given; null for <see cref="Server.DrainAsync"/>.</param>
     /// <returns>The exit code: 0 for a drain, 1 for an abort or when it cannot be.</returns>
-    public static int Run(LoopKind kind, Func<EventLoop, Task<Server>> listen)
+    public static int Run(
+        LoopKind kind, Func<EventLoop, Task<Server>> listen, Func<Server, TimeSpan, Task>? drain = null)
     {
         using ILoggerFactory loggers = LoggerFactory.Create(builder => builder.AddSimpleConsole().AddConsole(
             console => console.LogToStandardErrorThreshold = LogLevel.Trace));
         try
         {
             return EventLoop.Run(
-                loop => ServeAsync(loop, listen), new EventLoopOptions { Kind = kind, LoggerFactory = loggers });
+                loop => ServeAsync(loop, listen, drain ?? (static (server, time) => server.DrainAsync(time))), new EventLoopOptions { Kind = kind, LoggerFactory = loggers });
         }
         catch (Exception exception) when (exception
-            is BackendUnavailableException or BackendFailedException or ListenFailedException or ArgumentException)
+            is BackendUnavailableException or BackendFailedException or ListenFailedException or AdoptFailedException
+            or ArgumentException)
         {
             Console.Error.WriteLine(exception.Message);
             return 1;
         }
     }
 
-    private static async Task<int> ServeAsync(EventLoop loop, Func<EventLoop, Task<Server>> listen)
+    private static async Task<int> ServeAsync(
+        EventLoop loop, Func<EventLoop, Task<Server>> listen, Func<Server, TimeSpan, Task> drain)
     {
         Server server = await listen(loop);
         foreach (IPEndPoint endPoint in server.EndPoints)
@@ -48,7 +59,7 @@ internal static class ServerProgram
             signals++;
             if (signals == 1)
             {
-                drained = server.DrainAsync(s_drainTime);
+                drained = drain(server, s_drainTime);
             }
             else
             {

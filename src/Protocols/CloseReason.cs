@@ -40,6 +40,9 @@ public enum CloseReason
     /// <summary>The protocol went on writing beyond <see cref="WriteLimits.HardCap"/>.</summary>
     WriteOverflow,
 
+    /// <summary>A limit of its server's has ended it; the exception says which.</summary>
+    LimitReached,
+
     /// <summary>The loop was disposed.</summary>
     LoopShutdown,
 }

@@ -16,6 +16,9 @@ public sealed class Server : IAsyncDisposable
     private readonly ServerOptions _options;
     private readonly ConnectionListener[] _listeners;
     private readonly List<StreamTransport> _connections = [];
+    private readonly LimitCounts _limitCounts = new();
+    private readonly LimitSweep? _sweep; // null without limits
+    private readonly PeerAddressCounts? _addresses; // null without a limit per address
     private readonly Future _closed;
     private readonly Resident _resident;
     private bool _closing;
@@ -31,6 +34,8 @@ public sealed class Server : IAsyncDisposable
         _options = options;
         _closed = new Future(loop);
         _resident = new Resident(this);
+        _sweep = options.Limits == ConnectionLimits.None ? null : new LimitSweep(loop, options.Limits, _connections, _limitCounts);
+        _addresses = options.MaxConnectionsPerAddress is null ? null : new PeerAddressCounts();
         _listeners = [.. handles.Select(
             handle => new ConnectionListener(loop, handle, factory, options.Tcp, _resident, context))];
         EndPoints = Array.ConvertAll(_listeners, listener => listener.LocalEndPoint);
@@ -47,7 +52,9 @@ public sealed class Server : IAsyncDisposable
     /// <summary>Whether the server listens: from its creation to <see cref="Close"/>.</summary>
     public bool IsListening => !_closing;
 
-    /// <summary>Whether the server accepts: it listens, and <see cref="StartServing"/> was called or was not needed.</summary>
+    /// <summary>
+    /// Whether the server accepts: it listens, <see cref="StartServing"/> was called or was not needed, and it is not paused.
+    /// </summary>
     public bool IsServing { get; private set; }
 
     /// <summary>How many connections there are.</summary>
@@ -72,7 +79,16 @@ public sealed class Server : IAsyncDisposable
     /// <summary>The handlers of the connections; null when they have protocols of their own.</summary>
     internal StreamHandlers? Handlers { get; set; }
 
-    /// <summary>Begins to accept. A second call does nothing.</summary>
+    /// <summary>
+    /// How many connections a limit has ended, or turned away (<see cref="ServerOptions.Limits"/>,
+    /// <see cref="ServerOptions.MaxConnectionsPerAddress"/>).
+    /// </summary>
+    public long LimitedCount => _limitCounts.Sum;
+
+    /// <summary>How many connections the given limit has ended, or turned away.</summary>
+    public long CountLimitedBy(ConnectionLimit limit) => _limitCounts[limit];
+
+    /// <summary>Begins to accept, or does so again after <see cref="PauseServing"/>. A second call does nothing.</summary>
     /// <exception cref="InvalidOperationException">The server is closed, or this is not the loop's thread.</exception>
     public void StartServing()
     {
@@ -86,6 +102,27 @@ public sealed class Server : IAsyncDisposable
         foreach (ConnectionListener listener in _listeners)
         {
             listener.Start();
+        }
+    }
+
+    /// <summary>
+    /// Accepts no more until <see cref="StartServing"/>. The server goes on listening, so newcomers wait in the backlog and look
+    /// connected to themselves; whom the system has accepted already and the server was not told of yet waits with them. The
+    /// connections that there are go on. A second call does nothing, and neither does one on a closed server.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
+    public void PauseServing()
+    {
+        _loop.VerifyAccess();
+        if (!IsServing)
+        {
+            return;
+        }
+
+        IsServing = false;
+        foreach (ConnectionListener listener in _listeners)
+        {
+            listener.Pause();
         }
     }
 
@@ -238,11 +275,24 @@ public sealed class Server : IAsyncDisposable
 
         public bool HasRoom => !server._closing && !(server._connections.Count >= server._options.MaxConnections);
 
+        public bool Admits(IoHandle connection)
+        {
+            if (server._addresses?[connection.RemoteEndPoint] >= server._options.MaxConnectionsPerAddress)
+            {
+                server._limitCounts.Add(ConnectionLimit.PerAddress);
+                return false;
+            }
+
+            return true;
+        }
+
         public void OnConnectionMade(StreamTransport transport)
         {
             server.AcceptedCount++;
             transport.OwnerIndex = server._connections.Count;
             server._connections.Add(transport);
+            server._sweep?.OnConnectionMade();
+            server._addresses?.Add(transport.RemoteEndPoint);
             if (!HasRoom)
             {
                 UpdateListeners();
@@ -257,6 +307,8 @@ public sealed class Server : IAsyncDisposable
             connections[transport.OwnerIndex] = last;
             last.OwnerIndex = transport.OwnerIndex;
             connections.RemoveAt(connections.Count - 1);
+            server._sweep?.OnConnectionLost(transport.OwnerIndex);
+            server._addresses?.Remove(transport.RemoteEndPoint);
             if (wasFull && !server._closing)
             {
                 UpdateListeners();

@@ -31,6 +31,16 @@ public sealed record ServerOptions
     public int? MaxConnections { get; init; }
 
     /// <summary>
+    /// How many connections there may be at a time from one address; further ones are reset at once and counted
+    /// (<see cref="ConnectionLimit.PerAddress"/>). An IPv6 address counts by its first 64 bits, which are what a network is given.
+    /// Null, the default, for any number.
+    /// </summary>
+    public int? MaxConnectionsPerAddress { get; init; }
+
+    /// <summary>What the peers may cost in time. <see cref="ConnectionLimits.None"/> by default.</summary>
+    public ConnectionLimits Limits { get; init; } = ConnectionLimits.None;
+
+    /// <summary>
     /// How long <see cref="Server.DisposeAsync"/> and <see cref="Server.RunAsync"/> let connections end by themselves
     /// before they are aborted. 5 seconds by default.
     /// </summary>
@@ -48,6 +58,13 @@ public sealed record ServerOptions
             ArgumentOutOfRangeException.ThrowIfNegativeOrZero(max, nameof(MaxConnections));
         }
 
+        if (MaxConnectionsPerAddress is { } maxPerAddress)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxPerAddress, nameof(MaxConnectionsPerAddress));
+        }
+
+        ArgumentNullException.ThrowIfNull(Limits);
+        Limits.Validate();
         ArgumentNullException.ThrowIfNull(Tcp);
         Tcp.Validate();
     }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 
 namespace Toolkit;
 
@@ -62,6 +63,25 @@ public static class StreamServing
             ServerOptions? options = null,
             StreamOptions? streamOptions = null)
             => StartAsync(loop, handler, streamOptions, factory => loop.CreateServerAsync(factory, endPoint, options));
+
+        /// <summary>
+        /// Serves on sockets that listen already, as <c>CreateServerAsync</c> does; otherwise as the overload that takes a host.
+        /// Loop thread only.
+        /// </summary>
+        /// <param name="handler">Called for each connection, as a task of its own.</param>
+        /// <param name="sockets">At least one; the server's from success on.</param>
+        /// <param name="options">Null for the defaults.</param>
+        /// <param name="streamOptions">The limits of reading; null for the defaults.</param>
+        /// <returns>The server, listening.</returns>
+        /// <exception cref="ArgumentException">There is no socket.</exception>
+        /// <exception cref="AdoptFailedException">One of them is no stream socket of IP, or does not listen.</exception>
+        /// <exception cref="NotSupportedException">The loop's kind has no sockets: it is simulated.</exception>
+        public Task<Server> StartServerAsync(
+            Func<StreamConnection, Task> handler,
+            IEnumerable<Socket> sockets,
+            ServerOptions? options = null,
+            StreamOptions? streamOptions = null)
+            => StartAsync(loop, handler, streamOptions, factory => loop.CreateServerAsync(factory, sockets, options));
     }
 
     private static async Task<Server> StartAsync(

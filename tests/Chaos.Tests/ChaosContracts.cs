@@ -3,6 +3,10 @@ using Toolkit.Tests.Contracts;
 // The contracts, with everything happening that the seam allows, except errors: those are the business of ErrorInjectionTests.
 namespace Toolkit.Tests.Backends;
 
+public sealed class ChaosEpollAdoptionTests() : AdoptionContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringAdoptionTests() : AdoptionContract(LoopUnderTest.ChaosUring);
+
 public sealed class ChaosEpollBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.ChaosUring);
@@ -44,6 +48,18 @@ public sealed class ChaosEpollServerDrainTests() : ServerDrainContract(LoopUnder
 public sealed class ChaosUringServerDrainTests() : ServerDrainContract(LoopUnderTest.ChaosUring);
 
 public sealed class ChaosSimulatedServerDrainTests() : ServerDrainContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollServerLimitTests() : ServerLimitContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringServerLimitTests() : ServerLimitContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedServerLimitTests() : ServerLimitContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollServerPauseTests() : ServerPauseContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringServerPauseTests() : ServerPauseContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedServerPauseTests() : ServerPauseContract(LoopUnderTest.ChaosSimulated);
 
 public sealed class ChaosEpollTcpCloseTests() : TcpCloseContract(LoopUnderTest.ChaosEpoll);
 

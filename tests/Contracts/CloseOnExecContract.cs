@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>A program that is started while a loop runs inherits no descriptor of the loop's.</summary>
@@ -16,6 +18,10 @@ public abstract class CloseOnExecContract(LoopKind kind) : ServerSuite(kind)
             Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
             Connection<TestProtocol> client = await loop.CreateConnectionAsync(
                 () => Watch(new TestProtocol()), server.EndPoints[0]);
+            using var made = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            made.Bind(AnyPort);
+            made.Listen();
+            await loop.CreateServerAsync(MakeProtocol, made);
             client.Transport.Write("x"u8);
             await UntilAsync(loop, () => client.Protocol.ReceivedLength >= 1); // so that the other end is there as well
 

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 
 namespace Toolkit.Tests.Contracts;
 
@@ -142,6 +143,134 @@ public abstract class ServerDrainContract(LoopUnderTest subject) : ServerSuite(s
         await server.DrainAsync(s_longGrace);
 
         Assert.Equal(0, server.ConnectionCount);
+    });
+
+    [Fact]
+    public void DrainAsync_ConnectionLostThrows_CompletesAndReportsEach() => Run(async loop =>
+    {
+        Server server = await loop.CreateServerAsync(
+            () =>
+            {
+                TestProtocol protocol = MakeProtocol();
+                protocol.OnLost = (_, _) => throw new InvalidOperationException("lost");
+                return protocol;
+            },
+            AnyPort);
+        await ConnectAndEchoAsync(server.EndPoints[0]);
+        await ConnectAndEchoAsync(server.EndPoints[0]);
+
+        await server.DrainAsync(s_longGrace);
+
+        Assert.Equal(0, server.ConnectionCount);
+        Assert.Equal(2, Errors.Count);
+        Assert.All(Errors, error => Assert.Equal("lost", error.Exception.Message));
+        Errors.Clear();
+    });
+
+    [Fact]
+    public void DrainAsync_BegunWhileNewcomersAreAccepted_EndsAllOfThem() => Run(async loop =>
+    {
+        Server server = null!;
+        Task drained = null!;
+        server = await loop.CreateServerAsync(
+            () =>
+            {
+                TestProtocol protocol = MakeProtocol();
+                protocol.OnMade = p =>
+                {
+                    p.Transport.Write("x"u8);
+                    if (Protocols.Count == 3)
+                    {
+                        drained = server.DrainAsync(s_longGrace);
+                    }
+                };
+                return protocol;
+            },
+            AnyPort);
+        Peer[] peers = [.. Enumerable.Range(0, 8).Select(_ => Network.ConnectNow(server.EndPoints[0]))];
+
+        await UntilAsync(loop, () => drained is not null);
+        await drained;
+
+        // Whoever has a protocol has all that it wrote; the others are turned away.
+        Assert.Equal(3, server.AcceptedCount);
+        Assert.Equal(0, server.ConnectionCount);
+        int served = 0;
+        foreach (Peer peer in peers)
+        {
+            try
+            {
+                Assert.Equal("x"u8.ToArray(), await peer.ReadToEndAsync());
+                served++;
+            }
+            catch (SocketException exception)
+            {
+                Assert.Equal(SocketError.ConnectionReset, exception.SocketErrorCode);
+            }
+        }
+
+        Assert.Equal(3, served);
+    });
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void DrainAsync_ScopeCancelled_AbortsAndCompletes(bool beforehand) => Run(async loop =>
+    {
+        (Server server, Peer peer) = await ServeOneThatNeverReadsAsync(loop);
+
+        bool completed = await CancelScope.RunAsync(async scope =>
+        {
+            if (beforehand)
+            {
+                scope.Cancel();
+            }
+            else
+            {
+                loop.CallLater(TimeSpan.FromMilliseconds(5), () => scope.Cancel());
+            }
+
+            await server.DrainAsync(s_longGrace);
+        });
+
+        Assert.False(completed);
+        Assert.Equal(0, server.ConnectionCount);
+        Assert.Equal(CloseReason.LocalAbort, Protocols[0].Transport.CloseReason);
+        await RequireResetAsync(peer);
+        await server.DrainAsync(s_longGrace);
+    });
+
+    [Fact]
+    public void DrainAsync_ProtocolsThatGoOnWriting_AreCutOffAtTheEndOfTheGrace() => Run(async loop =>
+    {
+        Server server = await loop.CreateServerAsync(
+            () =>
+            {
+                TestProtocol protocol = MakeProtocol();
+                protocol.OnMade = p => Write(loop, p);
+                return protocol;
+            },
+            AnyPort,
+            new ServerOptions { Tcp = new TcpOptions { SendBufferSize = 16 * 1024 } });
+        await Network.ConnectAsync(server.EndPoints[0], new PeerOptions { ReceiveBufferSize = 16 * 1024 });
+        await UntilAsync(loop, () => Protocols.Count == 1 && Protocols[0].Transport.UnsentBytes > 0);
+
+        await server.DrainAsync(TimeSpan.FromMilliseconds(20));
+
+        Assert.Equal(CloseReason.LocalAbort, Protocols[0].Transport.CloseReason);
+
+        static void Write(EventLoop loop, TestProtocol protocol)
+        {
+            if (protocol.Transport.UnsentBytes < 1_000_000)
+            {
+                protocol.Transport.Write(new byte[100_000]);
+            }
+
+            if (!protocol.Grammar.IsLost)
+            {
+                loop.CallLater(TimeSpan.FromMilliseconds(1), () => Write(loop, protocol));
+            }
+        }
     });
 
     [Fact]

@@ -3,6 +3,8 @@ using Toolkit.Tests.Contracts;
 // The contracts, on epoll.
 namespace Toolkit.Tests.Backends;
 
+public sealed class EpollAdoptionTests() : AdoptionContract(LoopKind.Epoll);
+
 public sealed class EpollAllocationTests() : AllocationContract(LoopKind.Epoll);
 
 public sealed class EpollBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Epoll);
@@ -36,6 +38,10 @@ public sealed class EpollServerDrainTests() : ServerDrainContract(LoopKind.Epoll
 public sealed class EpollServerInputTests() : ServerInputContract(LoopKind.Epoll);
 
 public sealed class EpollSoakTests() : SoakContract(LoopKind.Epoll);
+
+public sealed class EpollServerLimitTests() : ServerLimitContract(LoopKind.Epoll);
+
+public sealed class EpollServerPauseTests() : ServerPauseContract(LoopKind.Epoll);
 
 public sealed class EpollTcpCloseTests() : TcpCloseContract(LoopKind.Epoll);
 

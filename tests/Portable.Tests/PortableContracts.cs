@@ -3,6 +3,8 @@ using Toolkit.Tests.Contracts;
 // The contracts, on .NET's own sockets.
 namespace Toolkit.Tests.Backends;
 
+public sealed class PortableAdoptionTests() : AdoptionContract(LoopKind.Portable);
+
 public sealed class PortableAllocationTests() : AllocationContract(LoopKind.Portable);
 
 public sealed class PortableBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Portable);
@@ -36,6 +38,10 @@ public sealed class PortableServerDrainTests() : ServerDrainContract(LoopKind.Po
 public sealed class PortableServerInputTests() : ServerInputContract(LoopKind.Portable);
 
 public sealed class PortableSoakTests() : SoakContract(LoopKind.Portable);
+
+public sealed class PortableServerLimitTests() : ServerLimitContract(LoopKind.Portable);
+
+public sealed class PortableServerPauseTests() : ServerPauseContract(LoopKind.Portable);
 
 public sealed class PortableTcpCloseTests() : TcpCloseContract(LoopKind.Portable);
 

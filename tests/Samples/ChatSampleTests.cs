@@ -91,7 +91,7 @@ public abstract class ChatSampleTests(LoopKind kind)
     public async Task Member_WhoDoesNotRead_IsDroppedAndTheOthersHearEverything()
     {
         const int LinesAtOnce = 50;
-        using SampleProcess server = await ServeAsync();
+        using SampleProcess server = await ServeAsync("--flood 0");
         using Socket deaf = await SampleClient.ConnectAsync(server);
         deaf.ReceiveBufferSize = 4096;
         using ChatClient ann = await ChatClient.ConnectAsync(server, "ann");
@@ -128,7 +128,7 @@ public abstract class ChatSampleTests(LoopKind kind)
     [Fact]
     public async Task Terminate_WhilePeopleTalk_EverybodyHearsWhatAnybodyHeard()
     {
-        using SampleProcess server = await ServeAsync();
+        using SampleProcess server = await ServeAsync("--flood 0");
         ChatClient[] people = await Task.WhenAll(
             Enumerable.Range(0, 10).Select(i => ChatClient.ConnectAsync(server, $"person-{i}")));
         var mayTalk = new SemaphoreSlim(100); // or who reads slowly would be dropped
@@ -159,7 +159,7 @@ public abstract class ChatSampleTests(LoopKind kind)
         await muchSaid.Task;
         server.Signal(SampleProcess.Terminate);
         List<string>[] heard = await Task.WhenAll(hearing);
-        people[0].Dispose();
+        Array.ForEach(people, person => person.Dispose()); // or the server would wait a while for their ends
         mayTalk.Release();
         await talking;
 
@@ -167,8 +167,60 @@ public abstract class ChatSampleTests(LoopKind kind)
         Assert.True(heard[0].Count > 1_900);
         Assert.Equal(Enumerable.Range(0, heard[0].Count).Select(i => $"<person-0> line {i}"), heard[0]);
         Assert.All(heard, one => Assert.Equal(heard[0], one));
-        Array.ForEach(people, person => person.Dispose());
         mayTalk.Dispose();
+    }
+
+    // The server is halted, so its kernel has the lines and it has not: they were accepted all the same.
+    [Fact]
+    public async Task Terminate_WithLinesThatItHasNotReadYet_SaysThemFirst()
+    {
+        const int Lines = 200;
+        using SampleProcess server = await ServeAsync("--flood 50");
+        ChatClient[] people = await Task.WhenAll(
+            Enumerable.Range(0, 5).Select(i => ChatClient.ConnectAsync(server, $"person-{i}")));
+
+        server.Signal(SampleProcess.Halt);
+        foreach (ChatClient person in people)
+        {
+            await person.SendAsync(string.Concat(Enumerable.Range(0, Lines).Select(n => $"line {n}\n")));
+        }
+
+        server.Signal(SampleProcess.Terminate);
+        server.Signal(SampleProcess.Continue);
+        List<string>[] heard = await Task.WhenAll(people.Select(person => person.ReadSaidAsync()));
+
+        Array.ForEach(people, person => person.Dispose()); // or the server would wait a while for their ends
+        Assert.Equal(0, await server.WaitForExitAsync());
+        Assert.All(heard, one => Assert.Equal(heard[0], one));
+        for (int i = 0; i < people.Length; i++)
+        {
+            Assert.Equal(
+                Enumerable.Range(0, Lines).Select(n => $"<person-{i}> line {n}"),
+                heard[0].Where(line => line.StartsWith($"<person-{i}>", StringComparison.Ordinal)));
+        }
+    }
+
+    [Fact]
+    public async Task Serve_WhoSaysNothingOrComesTooOften_IsTurnedAway()
+    {
+        using SampleProcess server = await ServeAsync("--first-byte 0.1 --per-address 2");
+        using ChatClient ann = await ChatClient.ConnectAsync(server, "ann");
+        using Socket silent = await SampleClient.ConnectAsync(server);
+        SocketException ended = await Assert.ThrowsAsync<SocketException>(() => ReadToEndAsync(silent));
+        Assert.Equal(SocketError.ConnectionReset, ended.SocketErrorCode);
+        await ann.ReadUntilAsync("has left.");
+
+        using ChatClient bob = await ChatClient.ConnectAsync(server, "bob");
+        SocketException refused = await Assert.ThrowsAsync<SocketException>(
+            async () => await ReadToEndAsync(await SampleClient.ConnectAsync(server)));
+
+        Assert.Equal(SocketError.ConnectionReset, refused.SocketErrorCode);
+        ann.Dispose();
+        bob.Dispose();
+        server.Signal(SampleProcess.Terminate);
+        Assert.Equal(0, await server.WaitForExitAsync());
+        Assert.Contains("was ended: The peer sent nothing within 00:00:00.1", server.Errors, StringComparison.Ordinal);
+        Assert.Contains("has as many connections as it may", server.Errors, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -188,7 +240,8 @@ public abstract class ChatSampleTests(LoopKind kind)
         Assert.Equal(0, await server.WaitForExitAsync());
     }
 
-    private Task<SampleProcess> ServeAsync() => SampleProcess.ServeAsync(Loop, program: SampleProcess.Chat);
+    private Task<SampleProcess> ServeAsync(string arguments = "")
+        => SampleProcess.ServeAsync($"{Loop} {arguments}", program: SampleProcess.Chat);
 }
 
 public sealed class EpollChatSampleTests() : ChatSampleTests(LoopKind.Epoll);
@@ -204,6 +257,10 @@ public sealed class ChatArgumentTests
     [InlineData("--prt 3")]
     [InlineData("--port 65536")]
     [InlineData("--loop simulated")]
+    [InlineData("--flood -1")]
+    [InlineData("--first-byte x")]
+    [InlineData("--idle -1")]
+    [InlineData("--per-address 0")]
     [InlineData("--users 3")]
     [InlineData("load --users 0")]
     [InlineData("load --rooms x")]

@@ -13,6 +13,15 @@ public sealed class ServerOptionsTests
         new ServerOptions { MaxConnections = -1 },
         new ServerOptions { DrainTime = TimeSpan.FromTicks(-1) },
         new ServerOptions { DrainTime = Timeout.InfiniteTimeSpan },
+        new ServerOptions { MaxConnectionsPerAddress = 0 },
+        new ServerOptions { Limits = null! },
+        new ServerOptions { Limits = new() { FirstByteTime = TimeSpan.Zero } },
+        new ServerOptions { Limits = new() { IdleTime = Timeout.InfiniteTimeSpan } },
+        new ServerOptions { Limits = new() { WriteStallTime = TimeSpan.FromTicks(-1) } },
+        new ServerOptions { Limits = new() { MinReceiveRate = new(0, TimeSpan.FromSeconds(5)) } },
+        new ServerOptions { Limits = new() { MinReceiveRate = new(double.NaN, TimeSpan.FromSeconds(5)) } },
+        new ServerOptions { Limits = new() { MinSendRate = new(double.PositiveInfinity, TimeSpan.FromSeconds(5)) } },
+        new ServerOptions { Limits = new() { MinSendRate = new(1, TimeSpan.Zero) } },
         new ServerOptions { Tcp = null! },
         new ServerOptions { Tcp = new TcpOptions { DiscardLimit = -1 } },
     ];
@@ -39,8 +48,25 @@ public sealed class ServerOptionsTests
         Assert.False(options.ReusePort);
         Assert.True(options.StartServing);
         Assert.Null(options.MaxConnections);
+        Assert.Null(options.MaxConnectionsPerAddress);
+        Assert.Same(ConnectionLimits.None, options.Limits);
         Assert.Equal(TimeSpan.FromSeconds(5), options.DrainTime);
         Assert.Same(TcpOptions.Default, options.Tcp);
+    }
+
+    [Fact]
+    public void Limits_None_AreNone_AndTheRecommendedAreTheDocumentedOnes()
+    {
+        Assert.Equal(new ConnectionLimits(), ConnectionLimits.None);
+        Assert.Equal(
+            new ConnectionLimits
+            {
+                FirstByteTime = TimeSpan.FromSeconds(30),
+                IdleTime = TimeSpan.FromSeconds(120),
+                WriteStallTime = TimeSpan.FromSeconds(60),
+            },
+            ConnectionLimits.Recommended);
+        new ServerOptions { Limits = ConnectionLimits.Recommended, MaxConnectionsPerAddress = 1 }.Validate();
     }
 
     [Theory]

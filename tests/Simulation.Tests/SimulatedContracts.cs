@@ -3,6 +3,8 @@ using Toolkit.Tests.Contracts;
 // The contracts, on a simulated loop. What is only about the machine's kernel, or about threads, has nothing to say to it.
 namespace Toolkit.Tests.Backends;
 
+public sealed class SimulatedAdoptionTests() : AdoptionContract(LoopKind.Simulated);
+
 public sealed class SimulatedBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Simulated);
 
 public sealed class SimulatedConnectTests() : ConnectContract(LoopKind.Simulated);
@@ -26,6 +28,10 @@ public sealed class SimulatedServerTests() : ServerContract(LoopKind.Simulated);
 public sealed class SimulatedServerDrainTests() : ServerDrainContract(LoopKind.Simulated);
 
 public sealed class SimulatedServerInputTests() : ServerInputContract(LoopKind.Simulated);
+
+public sealed class SimulatedServerLimitTests() : ServerLimitContract(LoopKind.Simulated);
+
+public sealed class SimulatedServerPauseTests() : ServerPauseContract(LoopKind.Simulated);
 
 public sealed class SimulatedTcpCloseTests() : TcpCloseContract(LoopKind.Simulated);
 

@@ -21,6 +21,10 @@ public sealed class TightUringServerDrainTests() : ServerDrainContract(LoopUnder
 
 public sealed class TightUringSoakTests() : SoakContract(LoopUnderTest.TightUring);
 
+public sealed class TightUringServerLimitTests() : ServerLimitContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringServerPauseTests() : ServerPauseContract(LoopUnderTest.TightUring);
+
 public sealed class TightUringTcpCloseTests() : TcpCloseContract(LoopUnderTest.TightUring);
 
 public sealed class TightUringTcpFaultTests() : TcpFaultContract(LoopUnderTest.TightUring);

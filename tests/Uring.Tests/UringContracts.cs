@@ -3,6 +3,8 @@ using Toolkit.Tests.Contracts;
 // The contracts, on io_uring: as it is, and on a ring of whole buffers.
 namespace Toolkit.Tests.Backends;
 
+public sealed class UringAdoptionTests() : AdoptionContract(LoopKind.Uring);
+
 public sealed class UringAllocationTests() : AllocationContract(LoopKind.Uring);
 
 public sealed class UringBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Uring);
@@ -34,6 +36,10 @@ public sealed class UringServerDrainTests() : ServerDrainContract(LoopKind.Uring
 public sealed class UringServerInputTests() : ServerInputContract(LoopKind.Uring);
 
 public sealed class UringSoakTests() : SoakContract(LoopKind.Uring);
+
+public sealed class UringServerLimitTests() : ServerLimitContract(LoopKind.Uring);
+
+public sealed class UringServerPauseTests() : ServerPauseContract(LoopKind.Uring);
 
 public sealed class UringTcpCloseTests() : TcpCloseContract(LoopKind.Uring);
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 
 namespace Toolkit.Samples.Chat;
 
@@ -6,28 +7,55 @@ namespace Toolkit.Samples.Chat;
 /// All rooms, and everybody in them by nickname. It lives on one loop, so nothing in it is locked: what one member says is
 /// written to all others within one callback, and therefore everybody in a room sees the same order.
 /// </summary>
-internal sealed class ChatHall
+internal sealed class ChatHall(ChatSettings? settings = null)
 {
     /// <summary>The room in which everybody begins.</summary>
     public const string Lobby = "lobby";
 
+    private static readonly TimeSpan s_quiet = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(1);
+
+    private readonly ChatSettings _settings = settings ?? new ChatSettings();
     private readonly Dictionary<string, Member> _members = new(StringComparer.OrdinalIgnoreCase);
     private readonly Dictionary<string, Room> _rooms = new(StringComparer.OrdinalIgnoreCase);
     private int _guests;
 
-    /// <summary>
-    /// How the connections of members behave. Who does not read is dropped when a megabyte waits for it: that is what a member
-    /// may cost, and nobody waits for a slow one.
-    /// </summary>
-    public static TcpOptions ConnectionOptions { get; } = new()
-    {
-        WriteLimits = new WriteLimits(WriteLimits.DefaultHigh, hardCap: 1024 * 1024),
-        LingerTime = TimeSpan.FromSeconds(5),
-    };
+    /// <summary>What a member may cost.</summary>
+    public ChatSettings Settings => _settings;
 
     /// <summary>Listens for members.</summary>
     public Task<Server> ListenAsync(EventLoop loop, string host, int port)
-        => loop.CreateServerAsync(() => new Member(this), host, port, new ServerOptions { Tcp = ConnectionOptions });
+        => loop.CreateServerAsync(() => new Member(this), host, port, _settings.ToServerOptions());
+
+    /// <summary>Waits for members on sockets that listen already.</summary>
+    public Task<Server> ListenAsync(EventLoop loop, IReadOnlyList<Socket> sockets)
+        => loop.CreateServerAsync(() => new Member(this), sockets, _settings.ToServerOptions());
+
+    /// <summary>
+    /// Ends the server without losing what was said: nobody new is let in, what has arrived is still read and said to the rooms,
+    /// until all have been quiet for a moment or a second is over, and then everybody is closed, which sends what they are to hear.
+    /// </summary>
+    public async Task DrainAsync(Server server, TimeSpan grace)
+    {
+        EventLoop loop = EventLoop.Current;
+        TimeSpan began = loop.Time;
+        server.Close();
+        foreach (Member member in _members.Values)
+        {
+            member.LiftFloodGate();
+        }
+
+        long heard;
+        do
+        {
+            heard = server.Connections.Sum(connection => connection.BytesReceived);
+            await loop.Delay(s_quiet);
+        }
+        while (heard != server.Connections.Sum(connection => connection.BytesReceived) && loop.Time - began < s_lastWords);
+
+        TimeSpan left = grace - (loop.Time - began);
+        await server.DrainAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero);
+    }
 
     /// <summary>A nickname for a newcomer.</summary>
     public string NameGuest(Member member)

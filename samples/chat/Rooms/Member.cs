@@ -16,6 +16,7 @@ internal sealed class Member(ChatHall hall) : LineProtocol
     private const string Commands = "/join ROOM, /nick NAME, /who, /msg NAME TEXT, /quit";
 
     private readonly TelnetInput _input = new(LineLimit);
+    private FloodGate? _gate;
     private Room? _room;
 
     /// <summary>The nickname.</summary>
@@ -24,10 +25,14 @@ internal sealed class Member(ChatHall hall) : LineProtocol
     public override void ConnectionMade()
     {
         MaxLength = LineLimit;
+        _gate = hall.Settings.LinesPerSecond is { } rate ? new FloodGate(Transport, rate) : null;
         Name = hall.NameGuest(this);
         SendLine($"* Welcome, {Name}. {Commands}; anything else is said to the room.");
         Enter(hall.Open(ChatHall.Lobby));
     }
+
+    /// <summary>Has everything read that has arrived, however much it is.</summary>
+    public void LiftFloodGate() => _gate?.Lift();
 
     public override void ConnectionLost(Exception? reason)
     {
@@ -42,6 +47,7 @@ internal sealed class Member(ChatHall hall) : LineProtocol
 
     protected override void LineReceived(ReadOnlySpan<byte> line)
     {
+        _gate?.Pass();
         if (_input.Read(line) is not { } typed)
         {
             return;

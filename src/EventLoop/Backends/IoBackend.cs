@@ -108,6 +108,26 @@ public abstract class IoBackend : IDisposable
     /// <returns>The handle, or null with the error that says why.</returns>
     public abstract IoHandle? Open(in HandleSpec spec, out SocketError error);
 
+    /// <summary>
+    /// Makes a handle of a TCP socket that was made elsewhere, which listens or is connected: a descriptor of the backend's own for
+    /// it, close-on-exec. The caller keeps the socket and closes it when it has what it wants; the two share what a descriptor
+    /// stands for, so the socket is non-blocking from here on.
+    /// </summary>
+    /// <param name="socket">The socket, on which nothing may be in flight.</param>
+    /// <param name="isListening">Whether it is to be one that listens; otherwise it is to be a connection.</param>
+    /// <param name="error">
+    /// Why it cannot be had: <see cref="SocketError.NotSocket"/>; <see cref="SocketError.SocketNotSupported"/> when it is no stream;
+    /// <see cref="SocketError.AddressFamilyNotSupported"/>; <see cref="SocketError.InvalidArgument"/> when it listens and should
+    /// not, or does not and should; <see cref="SocketError.NotConnected"/>; <see cref="SocketError.OperationNotSupported"/> where
+    /// there are no sockets, as in a simulation; or what the system says.
+    /// </param>
+    /// <returns>The handle, or null.</returns>
+    public virtual IoHandle? Adopt(Socket socket, bool isListening, out SocketError error)
+    {
+        error = SocketError.OperationNotSupported;
+        return null;
+    }
+
     /// <summary>Sets an option of a connection. Unknown to this system: <see cref="SocketError.ProtocolOption"/>.</summary>
     public abstract SocketError SetOption(IoHandle handle, IoOption option, int value);
 

@@ -11,6 +11,9 @@ internal interface IListenerOwner : IConnectionOwner
     /// <summary>Whether there is room for one more connection.</summary>
     bool HasRoom { get; }
 
+    /// <summary>Whether a newcomer may stay, going by where it comes from; otherwise it is turned away.</summary>
+    bool Admits(IoHandle connection);
+
     /// <summary>A connection begins; called before its protocol is told.</summary>
     void OnConnectionMade(StreamTransport transport);
 
@@ -71,6 +74,13 @@ internal sealed partial class ConnectionListener : IAcceptor
         Update();
     }
 
+    /// <summary>Accepts no more until the next start: newcomers wait.</summary>
+    public void Pause()
+    {
+        _isServing = false;
+        Update();
+    }
+
     /// <summary>Accepts if there is room, and stops if there is none.</summary>
     public void Update()
     {
@@ -103,6 +113,17 @@ internal sealed partial class ConnectionListener : IAcceptor
         {
             connection.Backend.Release(connection, reset: true);
             return false;
+        }
+
+        if (!_owner.Admits(connection))
+        {
+            if (_origin.Loop.Host.LogRate.ShouldLog("per address", out string suppressed))
+            {
+                TurnedAway(_logger, LogText.Escape($"{connection.RemoteEndPoint}"), LocalEndPoint, suppressed);
+            }
+
+            connection.Backend.Release(connection, reset: true);
+            return WantsConnections;
         }
 
         _origin.Options.Apply(connection);
@@ -150,6 +171,12 @@ internal sealed partial class ConnectionListener : IAcceptor
         LogLevel.Warning,
         "A newcomer on {EndPoint} was closed at once: the last {Reserve} descriptors of the process are kept free.{Suppressed}")]
     private static partial void Shed(ILogger logger, IPEndPoint endPoint, int reserve, string suppressed);
+
+    [LoggerMessage(
+        4,
+        LogLevel.Warning,
+        "A newcomer from {Peer} on {EndPoint} was turned away: its address has as many connections as it may.{Suppressed}")]
+    private static partial void TurnedAway(ILogger logger, string peer, IPEndPoint endPoint, string suppressed);
 
     // The cause is one of the machine's (descriptors, memory) or of its rules, and will not be gone by the next turn.
     private void BackOff(SocketError error)

@@ -148,7 +148,7 @@ public static class TcpConnecting
                 loop, endPoints[i], options, share, cancellationToken);
             if (handle is not null)
             {
-                return MakeConnection(loop, factory, handle, options, context);
+                return MakeConnection(loop, factory, handle, options.Tcp, context);
             }
 
             failures.Add(new ConnectFailure(endPoints[i], new SocketException((int)error)));
@@ -161,8 +161,8 @@ public static class TcpConnecting
     private static IPEndPoint WithoutMapping(IPEndPoint endPoint)
         => endPoint.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(endPoint.Address.MapToIPv4(), endPoint.Port) : endPoint;
 
-    private static Connection<TProtocol> MakeConnection<TProtocol>(
-        EventLoop loop, Func<TProtocol> factory, IoHandle handle, ConnectOptions options, ExecutionContext? context)
+    internal static Connection<TProtocol> MakeConnection<TProtocol>(
+        EventLoop loop, Func<TProtocol> factory, IoHandle handle, TcpOptions options, ExecutionContext? context)
         where TProtocol : StreamProtocol
     {
         TProtocol protocol;
@@ -182,7 +182,7 @@ public static class TcpConnecting
             throw;
         }
 
-        var transport = new StreamTransport(new ConnectionOrigin(loop, options.Tcp, context, Owner: null), handle, protocol);
+        var transport = new StreamTransport(new ConnectionOrigin(loop, options, context, Owner: null), handle, protocol);
         return transport.Start() is { } failure
             ? throw failure
             : new Connection<TProtocol>(transport, protocol);

@@ -122,6 +122,10 @@ public sealed partial class ChaosBackend : IoBackend
     public override void RunInThread(Action work, Action completed) => _inner.RunInThread(work, completed);
 
     /// <inheritdoc/>
+    public override IoHandle? Adopt(Socket socket, bool isListening, out SocketError error)
+        => _inner.Adopt(socket, isListening, out error) is { } adopted ? new ChaosHandle(this, adopted) : null;
+
+    /// <inheritdoc/>
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
     {
         if (_errors.Chance(_options.OpenError))

@@ -16,6 +16,9 @@ internal static unsafe partial class Libc
     public const int MessageDoNotWait = 0x40;
     public const int MessageNoSignal = 0x4000;
     public const int ShutdownWrite = 1;
+    public const int GetStatusFlags = 3;
+    public const int SetStatusFlags = 4;
+    public const int DuplicateCloseOnExec = 1030;
 
     public const int EventFdNonBlocking = 0x800;
     public const int EventFdCloseOnExec = 0x80000;
@@ -65,6 +68,10 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "setsockopt")]
     public static partial int SetSocketOption(int fd, int level, int option, void* value, uint length);
+
+    /// <summary>fcntl, of whose commands each takes one number here. Variable arguments are passed like others on Linux.</summary>
+    [LibraryImport("libc", EntryPoint = "fcntl")]
+    public static partial int Control(int fd, int command, int argument);
 
     [LibraryImport("libc", EntryPoint = "read")]
     public static partial nint Read(int fd, void* buffer, nuint length);

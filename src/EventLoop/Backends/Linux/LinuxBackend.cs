@@ -73,6 +73,27 @@ internal abstract unsafe class LinuxBackend<THandle> : IoBackend
         return fd < 0 ? null : AddHandle(fd, LinuxSocket.GetLocalName(fd), default);
     }
 
+    public override IoHandle? Adopt(Socket socket, bool isListening, out SocketError error)
+    {
+        SafeSocketHandle theirs = socket.SafeHandle;
+        bool held = false;
+        try
+        {
+            theirs.DangerousAddRef(ref held);
+            int fd = LinuxSocket.Adopt((int)theirs.DangerousGetHandle(), isListening, out error);
+            return fd < 0
+                ? null
+                : AddHandle(fd, LinuxSocket.GetLocalName(fd), isListening ? default : LinuxSocket.GetPeerName(fd));
+        }
+        finally
+        {
+            if (held)
+            {
+                theirs.DangerousRelease();
+            }
+        }
+    }
+
     public override SocketError SetOption(IoHandle handle, IoOption option, int value)
         => LinuxSocket.SetOption(FdOf(handle), option, value);
 

@@ -12,12 +12,14 @@ internal static unsafe class LinuxSocket
 {
     private const int SocketLevel = 1;
     private const int SocketReuseAddress = 2;
+    private const int SocketTypeOption = 3;
     private const int SocketErrorOption = 4;
     private const int SocketSendBuffer = 7;
     private const int SocketReceiveBuffer = 8;
     private const int SocketKeepAlive = 9;
     private const int SocketLinger = 13;
     private const int SocketReusePort = 15;
+    private const int SocketAcceptsConnections = 30;
 
     private const int TcpLevel = 6;
     private const int TcpNoDelay = 1;
@@ -58,6 +60,42 @@ internal static unsafe class LinuxSocket
         }
 
         error = DescriptorReserve.Contains(fd) ? SocketError.TooManyOpenSockets : Configure(fd, spec);
+        if (error != SocketError.Success)
+        {
+            _ = Libc.Close(fd);
+            return -1;
+        }
+
+        return fd;
+    }
+
+    /// <summary>Makes another descriptor, non-blocking and close-on-exec, of somebody else's socket.</summary>
+    /// <returns>The descriptor, or -1.</returns>
+    public static int Adopt(int theirs, bool isListening, out SocketError error)
+    {
+        error = CheckAdoption(theirs, isListening);
+        if (error != SocketError.Success)
+        {
+            return -1;
+        }
+
+        int fd = Libc.Control(theirs, Libc.DuplicateCloseOnExec, 0);
+        if (fd < 0)
+        {
+            error = Errno.ToSocketError(Errno.Last);
+            return -1;
+        }
+
+        int flags = Libc.Control(fd, Libc.GetStatusFlags, 0);
+        if (DescriptorReserve.Contains(fd))
+        {
+            error = SocketError.TooManyOpenSockets;
+        }
+        else if (flags < 0 || Libc.Control(fd, Libc.SetStatusFlags, flags | Libc.SocketNonBlocking) < 0)
+        {
+            error = Errno.ToSocketError(Errno.Last);
+        }
+
         if (error != SocketError.Success)
         {
             _ = Libc.Close(fd);
@@ -216,6 +254,47 @@ internal static unsafe class LinuxSocket
     {
         int* linger = stackalloc int[] { 1, 0 };
         _ = Libc.SetSocketOption(fd, SocketLevel, SocketLinger, linger, 2 * sizeof(int));
+    }
+
+    private static SocketError CheckAdoption(int fd, bool isListening)
+    {
+        SocketError error = Get(fd, SocketTypeOption, out int type);
+        if (error != SocketError.Success)
+        {
+            return error;
+        }
+
+        if (type != Libc.SocketStream)
+        {
+            return SocketError.SocketNotSupported;
+        }
+
+        if (GetLocalName(fd) == default)
+        {
+            return SocketError.AddressFamilyNotSupported;
+        }
+
+        error = Get(fd, SocketAcceptsConnections, out int accepts);
+        if (error != SocketError.Success)
+        {
+            return error;
+        }
+
+        if (accepts != 0 != isListening)
+        {
+            return SocketError.InvalidArgument;
+        }
+
+        return isListening || GetPeerName(fd) != default ? SocketError.Success : SocketError.NotConnected;
+    }
+
+    private static SocketError Get(int fd, int option, out int value)
+    {
+        int result;
+        uint length = sizeof(int);
+        int outcome = Libc.GetSocketOption(fd, SocketLevel, option, &result, &length);
+        value = outcome == 0 ? result : 0;
+        return outcome == 0 ? SocketError.Success : Errno.ToSocketError(Errno.Last);
     }
 
     private static SocketError Configure(int fd, in HandleSpec spec)

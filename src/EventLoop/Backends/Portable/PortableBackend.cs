@@ -128,6 +128,9 @@ internal sealed class PortableBackend : IoBackend
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
         => PortableSocket.Open(spec, out error) is { } socket ? TryAddHandle(socket, out error) : null;
 
+    public override IoHandle? Adopt(Socket socket, bool isListening, out SocketError error)
+        => PortableSocket.Adopt(socket, isListening, out error) is { } adopted ? TryAddHandle(adopted, out error) : null;
+
     public override SocketError SetOption(IoHandle handle, IoOption option, int value)
         => PortableSocket.SetOption(Own(handle).Socket, option, value);
 

@@ -65,6 +65,35 @@ internal static class PortableSocket
         return null;
     }
 
+    /// <summary>Makes another socket over what somebody else's stands for.</summary>
+    public static Socket? Adopt(Socket theirs, bool isListening, out SocketError error)
+    {
+        Socket? socket = null;
+        try
+        {
+            error = CheckAdoption(theirs, isListening);
+            if (error != SocketError.Success)
+            {
+                return null;
+            }
+
+            socket = Duplicate(theirs);
+            error = IsWithinReserve(socket) ? SocketError.TooManyOpenSockets : SocketError.Success;
+        }
+        catch (SocketException exception)
+        {
+            error = exception.SocketErrorCode;
+        }
+
+        if (error == SocketError.Success)
+        {
+            return socket;
+        }
+
+        socket?.Dispose();
+        return null;
+    }
+
     public static bool IsWithinReserve(Socket socket)
         => DescriptorReserve.Contains(socket.SafeHandle.DangerousGetHandle());
 
@@ -105,6 +134,50 @@ internal static class PortableSocket
 
     /// <summary>Has the coming close send a reset.</summary>
     public static void ResetOnClose(Socket socket) => Try(socket, static socket => socket.LingerState = s_reset);
+
+    private static SocketError CheckAdoption(Socket socket, bool isListening)
+    {
+        if ((SocketType)(int)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Type)! != SocketType.Stream)
+        {
+            return SocketError.SocketNotSupported;
+        }
+
+        if (socket.LocalEndPoint is not IPEndPoint)
+        {
+            return SocketError.AddressFamilyNotSupported;
+        }
+
+        if ((int)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.AcceptConnection)! != 0 != isListening)
+        {
+            return SocketError.InvalidArgument;
+        }
+
+        return isListening || socket.RemoteEndPoint is not null ? SocketError.Success : SocketError.NotConnected;
+    }
+
+    // .NET has this for Windows alone, where the original is closed with it.
+    private static Socket Duplicate(Socket theirs)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return new Socket(theirs.DuplicateAndClose(Environment.ProcessId));
+        }
+
+        SafeSocketHandle handle = theirs.SafeHandle;
+        bool held = false;
+        try
+        {
+            handle.DangerousAddRef(ref held);
+            return new Socket(new SafeSocketHandle(UnixDescriptor.Duplicate((int)handle.DangerousGetHandle()), ownsHandle: true));
+        }
+        finally
+        {
+            if (held)
+            {
+                handle.DangerousRelease();
+            }
+        }
+    }
 
     private static SocketError Configure(Socket socket, in HandleSpec spec)
     {

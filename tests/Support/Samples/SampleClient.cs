@@ -1,9 +1,9 @@
 using System.Net.Sockets;
 
-namespace Toolkit.Tests.Samples;
+namespace Toolkit.Tests;
 
 /// <summary>A client of the echo server, which is a socket of .NET's and nothing of ours.</summary>
-internal static class SampleClient
+public static class SampleClient
 {
     public static async Task<Socket> ConnectAsync(SampleProcess server)
     {

@@ -1,9 +1,9 @@
 using System.Net.Sockets;
 
-namespace Toolkit.Tests.Samples;
+namespace Toolkit.Tests;
 
 /// <summary>What a client, a socket of .NET's, does as a whole and sockets do in parts.</summary>
-internal static class PeerSockets
+public static class PeerSockets
 {
     /// <summary>Reads until the peer has sent so many bytes, or ended.</summary>
     public static async Task<byte[]> ReadAsync(Socket socket, int count)

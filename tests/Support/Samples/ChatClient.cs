@@ -1,10 +1,10 @@
 using System.Net.Sockets;
 using System.Text;
 
-namespace Toolkit.Tests.Samples;
+namespace Toolkit.Tests;
 
 /// <summary>A person at a terminal: a socket of .NET's that sends lines and reads them.</summary>
-internal sealed class ChatClient : IDisposable
+public sealed class ChatClient : IDisposable
 {
     private readonly NetworkStream _stream;
     private readonly StreamReader _reader;

@@ -6,10 +6,10 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.RegularExpressions;
 
-namespace Toolkit.Tests.Samples;
+namespace Toolkit.Tests;
 
 /// <summary>A sample as a program of its own, as a user starts it; the echo sample unless another is named.</summary>
-internal sealed partial class SampleProcess : IDisposable
+public sealed partial class SampleProcess : IDisposable
 {
     public const int Interrupt = 2;
     public const int Quit = 3;
