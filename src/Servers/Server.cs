@@ -21,7 +21,9 @@ public sealed class Server : IAsyncDisposable
     private readonly PeerAddressCounts? _addresses; // null without a limit per address
     private readonly Future _closed;
     private readonly Resident _resident;
+    private CancellationTokenSource? _draining;
     private bool _closing;
+    private bool _isDraining;
 
     internal Server(
         EventLoop loop,
@@ -75,6 +77,28 @@ public sealed class Server : IAsyncDisposable
 
     /// <summary>How many newcomers were closed at once because the process was running out of descriptors.</summary>
     public long ShedCount { get; private set; }
+
+    /// <summary>
+    /// Cancelled, by a post, when <see cref="DrainAsync"/> is called: for handlers that wait for the next request while nothing is
+    /// begun, and would wait through the grace period, <c>ReadLineAsync(server.Draining)</c>.
+    /// </summary>
+    public CancellationToken Draining
+    {
+        get
+        {
+            _loop.VerifyAccess();
+            if (_draining is null)
+            {
+                _draining = new CancellationTokenSource();
+                if (_isDraining)
+                {
+                    _draining.Cancel();
+                }
+            }
+
+            return _draining.Token;
+        }
+    }
 
     /// <summary>The handlers of the connections; null when they have protocols of their own.</summary>
     internal StreamHandlers? Handlers { get; set; }
@@ -169,7 +193,8 @@ public sealed class Server : IAsyncDisposable
     /// Ends the server: stops listening, closes every connection, and aborts those that have not ended by the end of the
     /// grace period. Where connections have handlers (<c>StartServerAsync</c>), these end them, and are cancelled by the end of
     /// the grace period. Completes, by a post, when the last <see cref="StreamProtocol.ConnectionLost"/> has returned, which it
-    /// always does, and the last handler has ended. A wait of the current scope, whose cancellation ends the grace period too, and is thrown when all have ended.
+    /// always does, and the last handler has ended, which one that shields itself may delay. A wait of the current scope, whose
+    /// cancellation ends the grace period too, and is thrown when all have ended.
     /// </summary>
     /// <param name="grace">How long connections have to send what they hold.</param>
     /// <param name="cancellationToken">Ends the grace period at once, and is not thrown.</param>
@@ -186,6 +211,15 @@ public sealed class Server : IAsyncDisposable
         }
 
         Close();
+        if (!_isDraining)
+        {
+            _isDraining = true;
+            if (_draining is not null)
+            {
+                _loop.UnsafeCallSoon(static source => ((CancellationTokenSource)source!).Cancel(), _draining);
+            }
+        }
+
         if (Handlers is null)
         {
             CloseConnections();

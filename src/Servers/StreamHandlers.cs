@@ -74,6 +74,9 @@ internal sealed class StreamHandlers
             case FutureState.Succeeded:
                 connection.Close();
                 break;
+            case FutureState.Cancelled when IsByDraining(handler):
+                connection.Close();
+                break;
             case FutureState.Cancelled:
                 connection.Abort();
                 break;
@@ -93,6 +96,21 @@ internal sealed class StreamHandlers
 
         Count--;
         Server?.CompleteIfOver();
+    }
+
+    // A handler that waited for the next request, and lets it pass that there will be none.
+    private bool IsByDraining(LoopTask handler)
+    {
+        try
+        {
+            handler.GetAwaiter().GetResult();
+        }
+        catch (OperationCanceledException exception)
+        {
+            return exception.CancellationToken == Server?.Draining;
+        }
+
+        return false;
     }
 
     // The connection is broken, or the peer has sent nonsense, and the handler has left that to us: no fault of the program's.

@@ -159,6 +159,37 @@ public abstract class StreamServerContract(LoopUnderTest subject) : StreamSuite(
         Assert.Equal(0, server.ConnectionCount);
     });
 
+    [Fact]
+    public void Drain_HandlersThatWaitForMoreWork_HearOfItAndEndInGoodOrder() => Run(async loop =>
+    {
+        Server? server = null;
+        bool begun = false;
+        server = await StartAsync(loop, async connection =>
+        {
+            while (await connection.ReadLineAsync(server!.Draining) is { } request)
+            {
+                begun = true;
+                byte[] body = (await connection.ReadExactlyAsync(4)).ToArray(); // what was begun is finished
+                await connection.WriteAsync(body);
+            }
+        });
+        Peer idle = Network.ConnectNow(server.EndPoints[0]);
+        Peer busy = Network.ConnectNow(server.EndPoints[0]);
+        await UntilAsync(loop, () => server.ConnectionCount == 2);
+        await busy.SendAsync("request\nbo"u8.ToArray());
+        await UntilAsync(loop, () => begun);
+
+        Task draining = server.DrainAsync(s_long);
+        Assert.Empty(await idle.ReadToEndAsync());
+        Assert.False(draining.IsCompleted);
+        await busy.SendAsync("dy"u8.ToArray());
+        Assert.Equal("body"u8.ToArray(), await busy.ReadToEndAsync());
+        idle.Dispose();
+        busy.Dispose();
+        await draining;
+        Assert.True(server.Draining.IsCancellationRequested);
+    });
+
     [Theory]
     [InlineData(0)]
     [InlineData(1)]

@@ -52,7 +52,8 @@ public sealed class LoopMetricsTests
         var clock = new ManualClock(TimeSpan.TicksPerHour);
         using var loop = new EventLoop(new EventLoopOptions
         {
-            BackendFactory = () => new ManualBackend(clock), Name = "timed",
+            BackendFactory = () => new ManualBackend(clock),
+            Name = "timed",
         });
         using var listener = new LoopListener("timed");
         loop.RunUntilComplete(async () =>
@@ -83,7 +84,8 @@ public sealed class LoopMetricsTests
         var clock = new ManualClock(TimeSpan.TicksPerHour);
         using var loop = new EventLoop(new EventLoopOptions
         {
-            BackendFactory = () => new ManualBackend(clock), Name = "coroutine",
+            BackendFactory = () => new ManualBackend(clock),
+            Name = "coroutine",
         });
         using var listener = new LoopListener("coroutine");
         loop.RunUntilComplete(async () =>
