@@ -1,7 +1,7 @@
 namespace Toolkit.Tests.RealPeers;
 
-/// <summary>Programs that people use, in the rooms of the chat sample on each kind of loop.</summary>
-public abstract class ChatPeerTests(LoopKind kind)
+/// <summary>Programs that people use, in the rooms of the chat sample.</summary>
+public sealed class ChatPeerTests
 {
     [Fact]
     public async Task NetcatAndSocat_TalkToEachOther()
@@ -50,11 +50,5 @@ public abstract class ChatPeerTests(LoopKind kind)
     }
 
     private Task<SampleProcess> ServeAsync()
-        => SampleProcess.ServeAsync($"--loop {kind.ToString().ToLowerInvariant()}", program: SampleProcess.Chat);
+        => SampleProcess.ServeAsync("", program: SampleProcess.Chat);
 }
-
-public sealed class EpollChatPeerTests() : ChatPeerTests(LoopKind.Epoll);
-
-public sealed class PortableChatPeerTests() : ChatPeerTests(LoopKind.Portable);
-
-public sealed class UringChatPeerTests() : ChatPeerTests(LoopKind.Uring);

@@ -44,49 +44,6 @@ public abstract class ChatSampleTests(LoopKind kind)
         Assert.Equal("", server.Errors);
     }
 
-    [Theory]
-    [InlineData("/nick", "* Which nickname?")]
-    [InlineData("/nick a\u0007b", "* A nickname has letters, digits, - and _ only.")]
-    [InlineData("/nick a b", "* A nickname has letters, digits, - and _ only.")]
-    [InlineData("/nick a\u202eb", "* A nickname has letters, digits, - and _ only.")]
-    [InlineData("/nick aaaaaaaaaaaaaaaaaaaaa", "* A nickname has at most 20 characters.")]
-    [InlineData("/nick ANN", "* Somebody is called ANN already.")]
-    [InlineData("/join ../etc", "* A room has letters, digits, - and _ only.")]
-    public async Task Name_ThatCannotBe_IsRefusedInOneLine(string command, string answer)
-    {
-        using SampleProcess server = await ServeAsync();
-        using ChatClient ann = await ChatClient.ConnectAsync(server, "ann");
-        using ChatClient bob = await ChatClient.ConnectAsync(server, null);
-
-        await bob.SendAsync($"{command}\n/nick bøb_2\n");
-
-        Assert.Equal(answer, await bob.ReadAsync());
-        Assert.EndsWith(" is now bøb_2.", await bob.ReadAsync(), StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task Text_OfTelnetAndOfControlCharacters_IsHarmless()
-    {
-        using SampleProcess server = await ServeAsync();
-        using ChatClient ann = await ChatClient.ConnectAsync(server, "ann");
-
-        await ann.SendAsync([255, 251, 31, .. "will\r\n"u8]);
-        await ann.SendAsync([.. "sub"u8, 255, 250, 24, 0, (byte)'\n', 255, 255, 255, 240, .. "negotiation\r\0\n"u8]);
-        await ann.SendAsync([255, 253, (byte)'\n', .. "option ten\n"u8]); // the line feed is an option's number
-        await ann.SendAsync("\u001b[31mred\r over\u0008 \u202e\n"u8.ToArray());
-        await ann.SendAsync([.. "not "u8, 0xC3, .. " UTF-8\n"u8]);
-        await ann.SendAsync($"{new string('x', 1024)}\n{new string('x', 1025)}\nlast\n");
-
-        Assert.Equal("<ann> will", await ann.ReadAsync());
-        Assert.Equal("<ann> subnegotiation", await ann.ReadAsync());
-        Assert.Equal("<ann> option ten", await ann.ReadAsync());
-        Assert.Equal(@"<ann> \u001B[31mred over\u0008 \u202E", await ann.ReadAsync());
-        Assert.Equal("<ann> not \ufffd UTF-8", await ann.ReadAsync());
-        Assert.Equal($"<ann> {new string('x', 1024)}", await ann.ReadAsync());
-        Assert.Equal("* That line was not said: it is longer than 1024 bytes.", await ann.ReadAsync());
-        Assert.Equal("<ann> last", await ann.ReadAsync());
-    }
-
     [Fact]
     public async Task Member_WhoDoesNotRead_IsDroppedAndTheOthersHearEverything()
     {
@@ -249,6 +206,63 @@ public sealed class EpollChatSampleTests() : ChatSampleTests(LoopKind.Epoll);
 public sealed class PortableChatSampleTests() : ChatSampleTests(LoopKind.Portable);
 
 public sealed class UringChatSampleTests() : ChatSampleTests(LoopKind.Uring);
+
+/// <summary>What the chat makes of what people type, which the kind of loop has no part in.</summary>
+public sealed class ChatCommandTests
+{
+    [Fact]
+    public async Task Names_ThatCannotBe_AreRefusedInOneLine()
+    {
+        using SampleProcess server = await ServeAsync();
+        using ChatClient ann = await ChatClient.ConnectAsync(server, "ann");
+        foreach ((string command, string answer) in (IEnumerable<(string, string)>)
+        [
+            ("/nick", "* Which nickname?"),
+            ("/nick a\u0007b", "* A nickname has letters, digits, - and _ only."),
+            ("/nick a b", "* A nickname has letters, digits, - and _ only."),
+            ("/nick a\u202eb", "* A nickname has letters, digits, - and _ only."),
+            ("/nick aaaaaaaaaaaaaaaaaaaaa", "* A nickname has at most 20 characters."),
+            ("/nick ANN", "* Somebody is called ANN already."),
+            ("/join ../etc", "* A room has letters, digits, - and _ only."),
+        ])
+        {
+            using ChatClient bob = await ChatClient.ConnectAsync(server, null);
+            await bob.SendAsync($"{command}\n/nick bøb_2\n");
+            Assert.Equal(answer, await bob.ReadAsync());
+            Assert.EndsWith(" is now bøb_2.", await bob.ReadAsync(), StringComparison.Ordinal);
+            await bob.SendAsync("/quit\n");
+            while (await bob.ReadAsync() is not null)
+            {
+                // the name is free again when the end has come
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Text_OfTelnetAndOfControlCharacters_IsHarmless()
+    {
+        using SampleProcess server = await ServeAsync();
+        using ChatClient ann = await ChatClient.ConnectAsync(server, "ann");
+
+        await ann.SendAsync([255, 251, 31, .. "will\r\n"u8]);
+        await ann.SendAsync([.. "sub"u8, 255, 250, 24, 0, (byte)'\n', 255, 255, 255, 240, .. "negotiation\r\0\n"u8]);
+        await ann.SendAsync([255, 253, (byte)'\n', .. "option ten\n"u8]); // the line feed is an option's number
+        await ann.SendAsync("\u001b[31mred\r over\u0008 \u202e\n"u8.ToArray());
+        await ann.SendAsync([.. "not "u8, 0xC3, .. " UTF-8\n"u8]);
+        await ann.SendAsync($"{new string('x', 1024)}\n{new string('x', 1025)}\nlast\n");
+
+        Assert.Equal("<ann> will", await ann.ReadAsync());
+        Assert.Equal("<ann> subnegotiation", await ann.ReadAsync());
+        Assert.Equal("<ann> option ten", await ann.ReadAsync());
+        Assert.Equal(@"<ann> \u001B[31mred over\u0008 \u202E", await ann.ReadAsync());
+        Assert.Equal("<ann> not \ufffd UTF-8", await ann.ReadAsync());
+        Assert.Equal($"<ann> {new string('x', 1024)}", await ann.ReadAsync());
+        Assert.Equal("* That line was not said: it is longer than 1024 bytes.", await ann.ReadAsync());
+        Assert.Equal("<ann> last", await ann.ReadAsync());
+    }
+
+    private static Task<SampleProcess> ServeAsync() => SampleProcess.ServeAsync("", program: SampleProcess.Chat);
+}
 
 /// <summary>What does not depend on the loop.</summary>
 public sealed class ChatArgumentTests
