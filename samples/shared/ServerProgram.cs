@@ -7,7 +7,7 @@ namespace Toolkit.Samples;
 
 /// <summary>
 /// A server as a program: it says where it listens, drains at the first signal and aborts at the second, and its errors are one
-/// line on standard error and an exit code.
+/// line on standard error and an exit code. SIGQUIT shows who waits for what.
 /// </summary>
 internal static class ServerProgram
 {
@@ -32,7 +32,8 @@ internal static class ServerProgram
         try
         {
             return EventLoop.Run(
-                loop => ServeAsync(loop, listen, drain ?? (static (server, time) => server.DrainAsync(time))), new EventLoopOptions { Kind = kind, LoggerFactory = loggers });
+                loop => ServeAsync(loop, listen, drain ?? (static (server, time) => server.DrainAsync(time))),
+                new EventLoopOptions { Kind = kind, LoggerFactory = loggers, TaskDumpOnQuit = Console.Error });
         }
         catch (Exception exception) when (exception
             is BackendUnavailableException or BackendFailedException or ListenFailedException or AdoptFailedException

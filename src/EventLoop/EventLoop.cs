@@ -33,8 +33,9 @@ namespace Toolkit;
 /// After each batch of at most 64 callbacks the writes that they made leave together.
 /// </para>
 /// <para>
-/// A loop belongs to the thread of its first run (<see cref="RunForever"/>, <see cref="RunOnce"/> and their relatives). Its members belong to that thread, except those that say otherwise;
-/// from elsewhere they throw <see cref="InvalidOperationException"/>. Before the first run any one thread may set it up.
+/// A loop belongs to the thread of its first run (<see cref="RunForever"/>, <see cref="RunOnce"/> and their relatives). Its
+/// members belong to that thread, except those that say otherwise; from elsewhere they throw
+/// <see cref="InvalidOperationException"/>. Before the first run any one thread may set it up.
 /// </para>
 /// </remarks>
 [DebuggerDisplay("{BackendName,nq} loop, {IsRunning ? \"running\" : \"not running\",nq}, {_ready.Count} ready, {Timers.Count} timers")]

@@ -46,7 +46,7 @@ internal static class LoopMetrics
         Count("toolkit.connection.created", "{connection}", "Connections.", loop => loop.Host.Traffic.ConnectionsMade);
         Track("toolkit.loop.ready_callbacks", "{callback}", "Callbacks that are ready.", loop => loop.ReadyCount);
         Track("toolkit.loop.timers", "{timer}", "Timers that are scheduled.", loop => loop.Timers.Count);
-        Track("toolkit.loop.thread_work", "{function}", "Functions in threads that the loop answers for.", loop => loop.ThreadWork);
+        Track("toolkit.loop.thread_work", "{function}", "Functions in threads.", loop => loop.ThreadWork);
         Track("toolkit.task.active", "{task}", "Tasks that have not ended.", loop => loop.TaskCount);
         Track("toolkit.connection.active", "{connection}", "Connections.", loop => loop.Host.Traffic.ActiveConnections);
         s_meter.CreateObservableCounter("toolkit.io", ObserveTraffic, "By", "Bytes received and sent by connections.");
@@ -124,9 +124,12 @@ internal static class LoopMetrics
     {
         lock (s_lock)
         {
-            return [.. s_loops.Select(static reference => reference.TryGetTarget(out EventLoop? loop) ? loop : null).OfType<EventLoop>()];
+            return [.. s_loops.Select(Target).OfType<EventLoop>()];
         }
     }
+
+    private static EventLoop? Target(WeakReference<EventLoop> reference)
+        => reference.TryGetTarget(out EventLoop? loop) ? loop : null;
 
     private static double ToSeconds(long ticks) => new TimeSpan(ticks).TotalSeconds;
 }

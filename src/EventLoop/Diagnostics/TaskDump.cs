@@ -5,8 +5,8 @@ using Toolkit.Tasks;
 namespace Toolkit.Diagnostics;
 
 /// <summary>
-/// The tasks of a loop in writing: the tree of scopes, groups and tasks, and what each waits for. An object that is waited for has
-/// a number, so that two who wait for the same one are seen to.
+/// The tasks of a loop in writing: the tree of scopes, groups and tasks, and what each waits for. An object that is waited for
+/// has a number, so that two who wait for the same one are seen to.
 /// </summary>
 internal sealed class TaskDump
 {
