@@ -18,6 +18,7 @@ public sealed class Server : IAsyncDisposable
     private readonly List<StreamTransport> _connections = [];
     private readonly Future _closed;
     private readonly Resident _resident;
+    private readonly HandshakeQueue? _handshakes;
     private bool _closing;
 
     internal Server(
@@ -31,8 +32,9 @@ public sealed class Server : IAsyncDisposable
         _options = options;
         _closed = new Future(loop);
         _resident = new Resident(this);
-        _listeners = [.. handles.Select(
-            handle => new ConnectionListener(loop, handle, factory, options.Tcp, _resident, context))];
+        _handshakes = options.Tls is { } tls ? new HandshakeQueue(tls.MaxHandshakes) : null;
+        _listeners = [.. handles.Select(handle => new ConnectionListener(
+            loop, handle, factory, options.Tcp, _resident, context, options.Tls, _handshakes))];
         EndPoints = Array.ConvertAll(_listeners, listener => listener.LocalEndPoint);
         loop.Host.AddResident(_resident);
         if (options.StartServing)
@@ -52,6 +54,12 @@ public sealed class Server : IAsyncDisposable
 
     /// <summary>How many connections there are.</summary>
     public int ConnectionCount => _connections.Count;
+
+    /// <summary>
+    /// How many newcomers are in their TLS handshake. They are no connections yet, and count towards
+    /// <see cref="ServerOptions.MaxConnections"/> all the same. Zero without TLS.
+    /// </summary>
+    public int HandshakeCount => _handshakes?.Count ?? 0;
 
     /// <summary>The connections that there are at this moment, as a copy.</summary>
     public IReadOnlyList<Transport> Connections
@@ -87,7 +95,7 @@ public sealed class Server : IAsyncDisposable
     }
 
     /// <summary>
-    /// Stops listening; newcomers are refused. The connections that there are go on. A second call does nothing.
+    /// Stops listening; newcomers are refused, and those in their TLS handshake turned away. The connections that there are go on. A second call does nothing.
     /// </summary>
     public void Close()
     {
@@ -104,6 +112,7 @@ public sealed class Server : IAsyncDisposable
             listener.Close();
         }
 
+        _handshakes?.Clear();
         CompleteIfOver();
     }
 
@@ -226,7 +235,8 @@ public sealed class Server : IAsyncDisposable
 
         public bool HasLeft { get; set; }
 
-        public bool HasRoom => !server._closing && !(server._connections.Count >= server._options.MaxConnections);
+        public bool HasRoom => !server._closing
+            && !(server._connections.Count + server.HandshakeCount >= server._options.MaxConnections);
 
         public void OnConnectionMade(StreamTransport transport)
         {
@@ -253,6 +263,14 @@ public sealed class Server : IAsyncDisposable
             }
 
             server.CompleteIfOver();
+        }
+
+        public void OnHandshakeEnded()
+        {
+            if (!server._closing)
+            {
+                UpdateListeners();
+            }
         }
 
         public void OnShed() => server.ShedCount++;

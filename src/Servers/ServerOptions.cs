@@ -36,6 +36,12 @@ public sealed record ServerOptions
     /// </summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// Speak TLS on all connections, from the beginning; null, the default, for none. Protocols are made and told of a connection
+    /// when its handshake has ended well.
+    /// </summary>
+    public TlsServerOptions? Tls { get; init; }
+
     /// <summary>How the connections behave.</summary>
     public TcpOptions Tcp { get; init; } = TcpOptions.Default;
 
@@ -50,5 +56,6 @@ public sealed record ServerOptions
 
         ArgumentNullException.ThrowIfNull(Tcp);
         Tcp.Validate();
+        Tls?.Validate();
     }
 }

@@ -68,3 +68,33 @@ public sealed class ChaosEpollTcpStreamTests() : TcpStreamContract(LoopUnderTest
 public sealed class ChaosUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.ChaosUring);
 
 public sealed class ChaosSimulatedTcpStreamTests() : TcpStreamContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollStartTlsTests() : StartTlsContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosEpollTlsTests() : TlsContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosEpollTlsStreamTests() : TcpStreamContract(LoopUnderTest.ChaosEpoll.OverTls());
+
+public sealed class ChaosEpollTlsCloseTests() : TcpCloseContract(LoopUnderTest.ChaosEpoll.OverTls());
+
+public sealed class ChaosEpollTlsFlowControlTests() : TcpFlowControlContract(LoopUnderTest.ChaosEpoll.OverTls());
+
+public sealed class ChaosUringStartTlsTests() : StartTlsContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosUringTlsTests() : TlsContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosUringTlsStreamTests() : TcpStreamContract(LoopUnderTest.ChaosUring.OverTls());
+
+public sealed class ChaosUringTlsCloseTests() : TcpCloseContract(LoopUnderTest.ChaosUring.OverTls());
+
+public sealed class ChaosUringTlsFlowControlTests() : TcpFlowControlContract(LoopUnderTest.ChaosUring.OverTls());
+
+public sealed class ChaosSimulatedStartTlsTests() : StartTlsContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosSimulatedTlsTests() : TlsContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosSimulatedTlsStreamTests() : TcpStreamContract(LoopUnderTest.ChaosSimulated.OverTls());
+
+public sealed class ChaosSimulatedTlsCloseTests() : TcpCloseContract(LoopUnderTest.ChaosSimulated.OverTls());
+
+public sealed class ChaosSimulatedTlsFlowControlTests() : TcpFlowControlContract(LoopUnderTest.ChaosSimulated.OverTls());

@@ -44,3 +44,19 @@ public sealed class PortableTcpFaultTests() : TcpFaultContract(LoopKind.Portable
 public sealed class PortableTcpFlowControlTests() : TcpFlowControlContract(LoopKind.Portable);
 
 public sealed class PortableTcpStreamTests() : TcpStreamContract(LoopKind.Portable);
+
+public sealed class PortableStartTlsTests() : StartTlsContract(LoopKind.Portable);
+
+public sealed class PortableTlsHandshakeTests() : TlsHandshakeContract(LoopKind.Portable);
+
+public sealed class PortableTlsTests() : TlsContract(LoopKind.Portable);
+
+public sealed class PortableTlsStreamTests() : TcpStreamContract(LoopKind.Portable.OverTls());
+
+public sealed class PortableTlsCloseTests() : TcpCloseContract(LoopKind.Portable.OverTls());
+
+public sealed class PortableTlsFlowControlTests() : TcpFlowControlContract(LoopKind.Portable.OverTls());
+
+public sealed class PortableTlsBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Portable.OverTls());
+
+public sealed class PortableTlsReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable.OverTls());

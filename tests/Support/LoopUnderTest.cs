@@ -44,6 +44,12 @@ public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Conf
     /// <summary>Whether a send may take less than the kernel has room for, so that "it took no more" does not mean "it is full".</summary>
     public bool HasShortTries { get; init; }
 
+    /// <summary>What servers of the suites speak; null for nothing but TCP.</summary>
+    public TlsServerOptions? ServerTls { get; init; }
+
+    /// <summary>What connects to such a server.</summary>
+    public TlsClientOptions? ClientTls { get; init; }
+
     public static implicit operator LoopUnderTest(LoopKind kind) => kind == LoopKind.Simulated ? Simulated : new(kind);
 
     private static LoopUnderTest UnderChaos(LoopUnderTest quiet) => quiet with

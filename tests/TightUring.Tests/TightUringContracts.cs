@@ -28,3 +28,17 @@ public sealed class TightUringTcpFaultTests() : TcpFaultContract(LoopUnderTest.T
 public sealed class TightUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.TightUring);
 
 public sealed class TightUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringStartTlsTests() : StartTlsContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringTlsHandshakeTests() : TlsHandshakeContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringTlsTests() : TlsContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringTlsStreamTests() : TcpStreamContract(LoopUnderTest.TightUring.OverTls());
+
+public sealed class TightUringTlsCloseTests() : TcpCloseContract(LoopUnderTest.TightUring.OverTls());
+
+public sealed class TightUringTlsFlowControlTests() : TcpFlowControlContract(LoopUnderTest.TightUring.OverTls());
+
+public sealed class TightUringTlsBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.TightUring.OverTls());

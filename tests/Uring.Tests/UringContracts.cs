@@ -56,3 +56,19 @@ public sealed class WholeBufferUringTcpFaultTests() : TcpFaultContract(LoopUnder
 public sealed class WholeBufferUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.WholeBufferUring);
 
 public sealed class WholeBufferUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.WholeBufferUring);
+
+public sealed class UringStartTlsTests() : StartTlsContract(LoopKind.Uring);
+
+public sealed class UringTlsHandshakeTests() : TlsHandshakeContract(LoopKind.Uring);
+
+public sealed class UringTlsTests() : TlsContract(LoopKind.Uring);
+
+public sealed class UringTlsStreamTests() : TcpStreamContract(LoopKind.Uring.OverTls());
+
+public sealed class UringTlsCloseTests() : TcpCloseContract(LoopKind.Uring.OverTls());
+
+public sealed class UringTlsFlowControlTests() : TcpFlowControlContract(LoopKind.Uring.OverTls());
+
+public sealed class UringTlsBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Uring.OverTls());
+
+public sealed class UringTlsReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring.OverTls());

@@ -14,6 +14,9 @@ internal interface IListenerOwner : IConnectionOwner
     /// <summary>A connection begins; called before its protocol is told.</summary>
     void OnConnectionMade(StreamTransport transport);
 
+    /// <summary>A handshake has ended, and with it a newcomer's claim to room, unless it is a connection now.</summary>
+    void OnHandshakeEnded();
+
     /// <summary>A newcomer was turned away because descriptors are running out.</summary>
     void OnShed();
 }
@@ -36,6 +39,8 @@ internal sealed partial class ConnectionListener : IAcceptor
     private readonly IListenerOwner _owner;
     private readonly AcceptOperation _accept;
     private readonly ILogger _logger;
+    private readonly TlsServerOptions? _tls;
+    private readonly HandshakeQueue? _handshakes;
 
     // Loop thread only.
     private bool _isServing;
@@ -48,12 +53,16 @@ internal sealed partial class ConnectionListener : IAcceptor
         Func<StreamProtocol> factory,
         TcpOptions options,
         IListenerOwner owner,
-        ExecutionContext? context)
+        ExecutionContext? context,
+        TlsServerOptions? tls = null,
+        HandshakeQueue? handshakes = null)
     {
         _origin = new ConnectionOrigin(loop, options, context, owner);
         _handle = handle;
         _factory = factory;
         _owner = owner;
+        _tls = tls;
+        _handshakes = handshakes;
         _accept = new AcceptOperation(handle, this);
         _logger = loop.Host.CreateLogger(LogCategory);
         LocalEndPoint = (IPEndPoint)handle.LocalEndPoint!;
@@ -106,15 +115,13 @@ internal sealed partial class ConnectionListener : IAcceptor
         }
 
         _origin.Options.Apply(connection);
-        if (TryMakeProtocol() is { } protocol && !_handle.IsReleased) // the factory may have closed the server
+        if (_tls is null)
         {
-            var transport = new StreamTransport(_origin, connection, protocol);
-            _owner.OnConnectionMade(transport);
-            transport.Start();
+            MakeConnection(connection);
         }
         else
         {
-            connection.Backend.Release(connection, reset: true);
+            _handshakes!.Add(new TlsHandshake(_origin.Loop, connection, _tls, _origin.Context, OnHandshakeEnded));
         }
 
         return WantsConnections;
@@ -150,6 +157,40 @@ internal sealed partial class ConnectionListener : IAcceptor
         LogLevel.Warning,
         "A newcomer on {EndPoint} was closed at once: the last {Reserve} descriptors of the process are kept free.{Suppressed}")]
     private static partial void Shed(ILogger logger, IPEndPoint endPoint, int reserve, string suppressed);
+
+    [LoggerMessage(3, LogLevel.Information, "A TLS handshake on {EndPoint} with {Peer} failed: {Reason}{Suppressed}")]
+    private static partial void HandshakeFailed(
+        ILogger logger, IPEndPoint endPoint, EndPoint? peer, string reason, string suppressed);
+
+    private void OnHandshakeEnded(TlsHandshake handshake, TlsException? failure)
+    {
+        _handshakes!.Remove(handshake);
+        if (failure is null)
+        {
+            MakeConnection(handshake.Handle);
+        }
+        else if (_origin.Loop.Host.LogRate.ShouldLog($"tls {failure.Reason}", out string suppressed))
+        {
+            HandshakeFailed(
+                _logger, LocalEndPoint, handshake.Handle.RemoteEndPoint, LogText.Escape(failure.Message), suppressed);
+        }
+
+        _owner.OnHandshakeEnded();
+    }
+
+    private void MakeConnection(IoHandle connection)
+    {
+        if (TryMakeProtocol() is { } protocol && !_handle.IsReleased) // the factory may have closed the server
+        {
+            var transport = new StreamTransport(_origin, connection, protocol);
+            _owner.OnConnectionMade(transport);
+            transport.Start();
+        }
+        else
+        {
+            connection.Backend.Release(connection, reset: true);
+        }
+    }
 
     // The cause is one of the machine's (descriptors, memory) or of its rules, and will not be gone by the next turn.
     private void BackOff(SocketError error)
