@@ -16,7 +16,8 @@ var messages = new Option<int>("--messages")
 };
 messages.Require(value => value is >= 1 and <= 100_000_000, "--messages is 1 to 100000000.");
 
-var serve = new Command("serve", "Serve people who connect with nc or telnet (the default).") { host, port, loop };
+Option<string[]> tls = Arguments.Certificate("--tls", "Speak TLS, with a certificate and its key in PEM files.");
+var serve = new Command("serve", "Serve people who connect with nc or telnet (the default).") { host, port, loop, tls };
 var load = new Command("load", "Talk to a running server, and check that everybody in a room hears the same in the same order.")
 {
     host, port, users, rooms, messages,
@@ -39,5 +40,5 @@ int Serve(ParseResult result)
 {
     var hall = new ChatHall();
     return ServerProgram.Run(
-        result.GetLoopKind(loop), on => hall.ListenAsync(on, result.GetValue(host)!, result.GetValue(port)));
+        result.GetLoopKind(loop), on => hall.ListenAsync(on, result.GetValue(host)!, result.GetValue(port), result.GetTls(tls)));
 }

@@ -26,7 +26,8 @@ internal static class ServerProgram
                 loop => ServeAsync(loop, listen), new EventLoopOptions { Kind = kind, LoggerFactory = loggers });
         }
         catch (Exception exception) when (exception
-            is BackendUnavailableException or BackendFailedException or ListenFailedException or ArgumentException)
+            is BackendUnavailableException or BackendFailedException or ListenFailedException or TlsCertificateException
+            or ArgumentException)
         {
             Console.Error.WriteLine(exception.Message);
             return 1;

@@ -85,10 +85,6 @@ public sealed class ChaosUringTlsTests() : TlsContract(LoopUnderTest.ChaosUring)
 
 public sealed class ChaosUringTlsStreamTests() : TcpStreamContract(LoopUnderTest.ChaosUring.OverTls());
 
-public sealed class ChaosUringTlsCloseTests() : TcpCloseContract(LoopUnderTest.ChaosUring.OverTls());
-
-public sealed class ChaosUringTlsFlowControlTests() : TcpFlowControlContract(LoopUnderTest.ChaosUring.OverTls());
-
 public sealed class ChaosSimulatedStartTlsTests() : StartTlsContract(LoopUnderTest.ChaosSimulated);
 
 public sealed class ChaosSimulatedTlsTests() : TlsContract(LoopUnderTest.ChaosSimulated);

@@ -56,7 +56,3 @@ public sealed class PortableTlsStreamTests() : TcpStreamContract(LoopKind.Portab
 public sealed class PortableTlsCloseTests() : TcpCloseContract(LoopKind.Portable.OverTls());
 
 public sealed class PortableTlsFlowControlTests() : TcpFlowControlContract(LoopKind.Portable.OverTls());
-
-public sealed class PortableTlsBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Portable.OverTls());
-
-public sealed class PortableTlsReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable.OverTls());

@@ -31,14 +31,6 @@ public sealed class TightUringTcpStreamTests() : TcpStreamContract(LoopUnderTest
 
 public sealed class TightUringStartTlsTests() : StartTlsContract(LoopUnderTest.TightUring);
 
-public sealed class TightUringTlsHandshakeTests() : TlsHandshakeContract(LoopUnderTest.TightUring);
-
 public sealed class TightUringTlsTests() : TlsContract(LoopUnderTest.TightUring);
 
 public sealed class TightUringTlsStreamTests() : TcpStreamContract(LoopUnderTest.TightUring.OverTls());
-
-public sealed class TightUringTlsCloseTests() : TcpCloseContract(LoopUnderTest.TightUring.OverTls());
-
-public sealed class TightUringTlsFlowControlTests() : TcpFlowControlContract(LoopUnderTest.TightUring.OverTls());
-
-public sealed class TightUringTlsBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.TightUring.OverTls());

@@ -68,7 +68,3 @@ public sealed class UringTlsStreamTests() : TcpStreamContract(LoopKind.Uring.Ove
 public sealed class UringTlsCloseTests() : TcpCloseContract(LoopKind.Uring.OverTls());
 
 public sealed class UringTlsFlowControlTests() : TcpFlowControlContract(LoopKind.Uring.OverTls());
-
-public sealed class UringTlsBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Uring.OverTls());
-
-public sealed class UringTlsReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring.OverTls());

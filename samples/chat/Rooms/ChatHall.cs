@@ -26,8 +26,8 @@ internal sealed class ChatHall
     };
 
     /// <summary>Listens for members.</summary>
-    public Task<Server> ListenAsync(EventLoop loop, string host, int port)
-        => loop.CreateServerAsync(() => new Member(this), host, port, new ServerOptions { Tcp = ConnectionOptions });
+    public Task<Server> ListenAsync(EventLoop loop, string host, int port, TlsServerOptions? tls = null)
+        => loop.CreateServerAsync(() => new Member(this), host, port, new ServerOptions { Tcp = ConnectionOptions, Tls = tls });
 
     /// <summary>A nickname for a newcomer.</summary>
     public string NameGuest(Member member)

@@ -206,7 +206,7 @@ public abstract class StartTlsContract(LoopUnderTest subject) : TlsSuite(subject
                 protocol.Transport.Abort();
                 break;
             case "cancel":
-                await cancellation.CancelAsync();
+                loop.CallSoon(cancellation.Cancel);
                 break;
             case "reset":
                 wire.Reset();
@@ -255,7 +255,7 @@ public abstract class StartTlsContract(LoopUnderTest subject) : TlsSuite(subject
         var protocol = new BufferedTestProtocol(bufferSize: 100);
         Peer wire = await ConnectPeerAsync(loop, protocol);
         await wire.SendAsync("plain"u8.ToArray());
-        await protocol.FirstData.Task;
+        await UntilAsync(loop, () => protocol.ReceivedLength == 5);
         Task upgrade = protocol.Transport.StartTlsAsync(Server);
         var peer = new TlsPeer(loop, wire, Client);
         await upgrade;
