@@ -27,9 +27,10 @@ var messages = new Option<int>("--messages")
 };
 messages.Require(value => value is >= 1 and <= 100_000_000, "--messages is 1 to 100000000.");
 
+Option<string[]> tls = Arguments.Certificate("--tls", "Speak TLS, with a certificate and its key in PEM files.");
 var serve = new Command("serve", "Serve people who connect with nc or telnet (the default).")
 {
-    host, port, loop, systemd, flood, firstByte, idle, perAddress,
+    host, port, loop, systemd, flood, firstByte, idle, perAddress, tls,
 };
 var load = new Command("load", "Talk to a running server, and check that everybody in a room hears the same in the same order.")
 {
@@ -61,8 +62,8 @@ int Serve(ParseResult result)
     return ServerProgram.Run(
         result.GetLoopKind(loop),
         on => result.GetValue(systemd)
-            ? hall.ListenAsync(on, ServerProgram.InheritedSockets())
-            : hall.ListenAsync(on, result.GetValue(host)!, result.GetValue(port)),
+            ? hall.ListenAsync(on, ServerProgram.InheritedSockets(), result.GetTls(tls))
+            : hall.ListenAsync(on, result.GetValue(host)!, result.GetValue(port), result.GetTls(tls)),
         hall.DrainAsync);
 }
 

@@ -9,14 +9,18 @@ internal sealed class EchoClient : Protocol
     private readonly TaskCompletionSource<Exception?> _lost = new();
     private TaskCompletionSource _writable = CompletedSource();
 
-    public static int Run(string host, int port)
+    public static int Run(string host, int port, bool withTls, string? authority)
     {
         try
         {
+            TlsClientOptions? tls = withTls
+                ? new TlsClientOptions { TrustedRoots = authority is null ? null : TlsCertificate.LoadRoots(authority) }
+                : null;
             return EventLoop.Run(
                 async loop =>
                 {
-                    (_, EchoClient client) = await loop.CreateConnectionAsync(() => new EchoClient(), host, port);
+                    (_, EchoClient client) = await loop.CreateConnectionAsync(
+                        () => new EchoClient(), host, port, new ConnectOptions { Tls = tls });
                     return await client.TalkAsync(loop);
                 },
                 new EventLoopOptions { ThreadTimeout = TimeSpan.Zero }); // the terminal may be read for ever
@@ -82,6 +86,13 @@ internal sealed class EchoClient : Protocol
             await _writable.Task;
         }
 
-        Transport.WriteEof();
+        if (Transport.CanWriteEof)
+        {
+            Transport.WriteEof();
+        }
+        else
+        {
+            Transport.Close(); // before TLS 1.3 no side goes on alone
+        }
     }
 }

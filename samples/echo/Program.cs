@@ -33,9 +33,17 @@ idle.Require(value => value is > 0 and < 1e6, "--idle is more than 0 and less th
 var max = new Option<int?>("--max") { Description = "How many connections there may be at a time." };
 max.Require(value => value > 0, "--max is at least 1.");
 
-Option[] serving = [host, port, loop, systemd, style, lines, frame, ignoreBackpressure, idle, max];
+Option<string[]> tls = Arguments.Certificate("--tls", "Speak TLS, with a certificate and its key in PEM files.");
+Option<string[]> startTls = Arguments.Certificate("--starttls", "Echo lines, and go on with TLS after the line STARTTLS.");
+var withTls = new Option<bool>("--tls") { Description = "Speak TLS with the server, whose certificate must be for the host." };
+var authority = new Option<string?>("--ca") { Description = "A PEM file with the authorities to trust, instead of the system's." };
+
+Option[] serving = [host, port, loop, systemd, style, lines, frame, ignoreBackpressure, idle, max, tls, startTls];
 var serve = new Command("serve", "Echo what clients send (the default).");
-var client = new Command("client", "Send standard input to a server, and print what comes back.") { host, port };
+var client = new Command("client", "Send standard input to a server, and print what comes back.")
+{
+    host, port, withTls, authority,
+};
 var root = new RootCommand("An echo server and its client.") { serve, client };
 foreach (Option option in serving)
 {
@@ -47,7 +55,8 @@ root.Validators.Add(ValidateStyle);
 serve.Validators.Add(ValidateStyle);
 root.SetAction(Serve);
 serve.SetAction(Serve);
-client.SetAction(result => EchoClient.Run(result.GetValue(host)!, result.GetValue(port)));
+client.SetAction(result => EchoClient.Run(
+    result.GetValue(host)!, result.GetValue(port), result.GetValue(withTls), result.GetValue(authority)));
 return root.Invoke(args);
 
 void ValidateStyle(System.CommandLine.Parsing.CommandResult result)
@@ -74,9 +83,10 @@ int Serve(ParseResult result)
         IgnoreBackpressure = result.GetValue(ignoreBackpressure),
         IdleTimeout = result.GetValue(idle) is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
     };
-    var options = new ServerOptions { MaxConnections = result.GetValue(max) };
     return ServerProgram.Run(result.GetLoopKind(loop), on =>
     {
+        TlsServerOptions? upgrade = result.GetTls(startTls);
+        var options = new ServerOptions { MaxConnections = result.GetValue(max), Tls = result.GetTls(tls) };
         IReadOnlyList<Socket>? inherited = result.GetValue(systemd) ? ServerProgram.InheritedSockets() : null;
         string address = result.GetValue(host)!;
         int number = result.GetValue(port);
@@ -92,6 +102,6 @@ int Serve(ParseResult result)
             ? on.CreateServerAsync(Create, address, number, options)
             : on.CreateServerAsync(Create, inherited, options);
 
-        StreamProtocol Create() => EchoProtocol.Create(on, settings);
+        StreamProtocol Create() => upgrade is null ? EchoProtocol.Create(on, settings) : new StartTlsEchoProtocol(upgrade);
     });
 }

@@ -40,6 +40,21 @@ internal static class Arguments
         Description = "Serve on the sockets that a systemd socket unit passes, instead of a host and a port.",
     };
 
+    /// <summary>A certificate and its key, as two files in PEM.</summary>
+    public static Option<string[]> Certificate(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "CERT KEY",
+        Arity = new ArgumentArity(2, 2),
+        AllowMultipleArgumentsPerToken = true,
+    };
+
+    /// <summary>What <see cref="Certificate"/> was given, and TLS with it; null when it was not.</summary>
+    public static TlsServerOptions? GetTls(this ParseResult result, Option<string[]> certificate)
+        => result.GetValue(certificate) is [var path, var key]
+            ? new TlsServerOptions { Certificate = TlsCertificate.FromPemFiles(path, key) }
+            : null;
+
     /// <summary>Refuses what does not meet a condition. What is no number at all has its own message from the library.</summary>
     public static Option<T> Require<T>(this Option<T> option, Predicate<double> condition, string message)
     {

@@ -37,7 +37,7 @@ internal static class ServerProgram
         }
         catch (Exception exception) when (exception
             is BackendUnavailableException or BackendFailedException or ListenFailedException or AdoptFailedException
-            or ArgumentException)
+            or TlsCertificateException or ArgumentException)
         {
             Console.Error.WriteLine(exception.Message);
             return 1;

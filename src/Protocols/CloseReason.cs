@@ -29,6 +29,9 @@ public enum CloseReason
     /// <summary>TCP ended before TLS did, so that bytes may be missing.</summary>
     TruncatedTls,
 
+    /// <summary>TLS failed: a handshake was refused, or what arrived is no TLS; the exception says which and why.</summary>
+    TlsFailed,
+
     /// <summary>A callback of the protocol threw, or the handler of a stream connection.</summary>
     ProtocolError,
 

@@ -21,6 +21,7 @@ public sealed class Server : IAsyncDisposable
     private readonly PeerAddressCounts? _addresses; // null without a limit per address
     private readonly Future _closed;
     private readonly Resident _resident;
+    private readonly HandshakeQueue? _handshakes;
     private CancellationTokenSource? _draining;
     private bool _closing;
     private bool _isDraining;
@@ -38,8 +39,9 @@ public sealed class Server : IAsyncDisposable
         _resident = new Resident(this);
         _sweep = options.Limits == ConnectionLimits.None ? null : new LimitSweep(loop, options.Limits, _connections, _limitCounts);
         _addresses = options.MaxConnectionsPerAddress is null ? null : new PeerAddressCounts();
-        _listeners = [.. handles.Select(
-            handle => new ConnectionListener(loop, handle, factory, options.Tcp, _resident, context))];
+        _handshakes = options.Tls is { } tls ? new HandshakeQueue(tls.MaxHandshakes) : null;
+        _listeners = [.. handles.Select(handle => new ConnectionListener(
+            loop, handle, factory, options.Tcp, _resident, context, options.Tls, _handshakes))];
         EndPoints = Array.ConvertAll(_listeners, listener => listener.LocalEndPoint);
         loop.Host.AddResident(_resident);
         if (options.StartServing)
@@ -61,6 +63,12 @@ public sealed class Server : IAsyncDisposable
 
     /// <summary>How many connections there are.</summary>
     public int ConnectionCount => _connections.Count;
+
+    /// <summary>
+    /// How many newcomers are in their TLS handshake. They are no connections yet, and count towards
+    /// <see cref="ServerOptions.MaxConnections"/> all the same. Zero without TLS.
+    /// </summary>
+    public int HandshakeCount => _handshakes?.Count ?? 0;
 
     /// <summary>The connections that there are at this moment, as a copy.</summary>
     public IReadOnlyList<Transport> Connections
@@ -151,7 +159,8 @@ public sealed class Server : IAsyncDisposable
     }
 
     /// <summary>
-    /// Stops listening; newcomers are refused. The connections that there are go on. A second call does nothing.
+    /// Stops listening; newcomers are refused, and those in their TLS handshake turned away. The connections that there are go
+    /// on. A second call does nothing.
     /// </summary>
     public void Close()
     {
@@ -168,6 +177,7 @@ public sealed class Server : IAsyncDisposable
             listener.Close();
         }
 
+        _handshakes?.Clear();
         CompleteIfOver();
     }
 
@@ -307,7 +317,8 @@ public sealed class Server : IAsyncDisposable
 
         public bool HasLeft { get; set; }
 
-        public bool HasRoom => !server._closing && !(server._connections.Count >= server._options.MaxConnections);
+        public bool HasRoom => !server._closing
+            && !(server._connections.Count + server.HandshakeCount >= server._options.MaxConnections);
 
         public bool Admits(IoHandle connection)
         {
@@ -349,6 +360,17 @@ public sealed class Server : IAsyncDisposable
             }
 
             server.CompleteIfOver();
+        }
+
+        public void OnHandshakeBegun(IoHandle newcomer) => server._addresses?.Add(newcomer.RemoteEndPoint);
+
+        public void OnHandshakeEnded(IoHandle newcomer)
+        {
+            server._addresses?.Remove(newcomer.RemoteEndPoint);
+            if (!server._closing)
+            {
+                UpdateListeners();
+            }
         }
 
         public void OnShed() => server.ShedCount++;

@@ -46,6 +46,12 @@ public sealed record ServerOptions
     /// </summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// Speak TLS on all connections, from the beginning; null, the default, for none. Protocols are made and told of a connection
+    /// when its handshake has ended well.
+    /// </summary>
+    public TlsServerOptions? Tls { get; init; }
+
     /// <summary>How the connections behave.</summary>
     public TcpOptions Tcp { get; init; } = TcpOptions.Default;
 
@@ -67,5 +73,6 @@ public sealed record ServerOptions
         Limits.Validate();
         ArgumentNullException.ThrowIfNull(Tcp);
         Tcp.Validate();
+        Tls?.Validate();
     }
 }

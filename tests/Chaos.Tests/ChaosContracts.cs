@@ -102,3 +102,29 @@ public sealed class ChaosEpollStreamServerTests() : StreamServerContract(LoopUnd
 public sealed class ChaosUringStreamServerTests() : StreamServerContract(LoopUnderTest.ChaosUring);
 
 public sealed class ChaosSimulatedStreamServerTests() : StreamServerContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollStartTlsTests() : StartTlsContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosEpollTlsTests() : TlsContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosEpollTlsStreamTests() : TcpStreamContract(LoopUnderTest.ChaosEpoll.OverTls());
+
+public sealed class ChaosEpollTlsCloseTests() : TcpCloseContract(LoopUnderTest.ChaosEpoll.OverTls());
+
+public sealed class ChaosEpollTlsFlowControlTests() : TcpFlowControlContract(LoopUnderTest.ChaosEpoll.OverTls());
+
+public sealed class ChaosUringStartTlsTests() : StartTlsContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosUringTlsTests() : TlsContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosUringTlsStreamTests() : TcpStreamContract(LoopUnderTest.ChaosUring.OverTls());
+
+public sealed class ChaosSimulatedStartTlsTests() : StartTlsContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosSimulatedTlsTests() : TlsContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosSimulatedTlsStreamTests() : TcpStreamContract(LoopUnderTest.ChaosSimulated.OverTls());
+
+public sealed class ChaosSimulatedTlsCloseTests() : TcpCloseContract(LoopUnderTest.ChaosSimulated.OverTls());
+
+public sealed class ChaosSimulatedTlsFlowControlTests() : TcpFlowControlContract(LoopUnderTest.ChaosSimulated.OverTls());

@@ -158,7 +158,7 @@ public abstract class ErrorInjectionContract(LoopUnderTest subject) : StreamCont
         }
     }
 
-    private static async Task<Server> ListenAsync(EventLoop loop, Func<StreamProtocol> factory)
+    private async Task<Server> ListenAsync(EventLoop loop, Func<StreamProtocol> factory)
     {
         while (true)
         {

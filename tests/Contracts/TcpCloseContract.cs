@@ -490,7 +490,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
 
     // Neither a frame nor a closure of the scenario's may hold the protocol.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Task<Server> ServeTrackedAsync(EventLoop loop, WeakReference tracked)
+    private Task<Server> ServeTrackedAsync(EventLoop loop, WeakReference tracked)
         => ServeAsync(loop, () =>
         {
             var protocol = new TestProtocol();

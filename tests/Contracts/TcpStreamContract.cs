@@ -298,6 +298,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
         RequireRealMachine("Segments are counted by Linux's TCP_INFO.");
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Segments are counted by Linux's TCP_INFO.");
         RequireWholeTries();
+        Assert.SkipUnless(ServerTls is null, "One segment is one record, and its peer's socket is out of reach.");
         Run(async loop =>
         {
             long unsent = 0;
@@ -521,7 +522,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
         TestProtocol ours = Watch(new TestProtocol { OnEof = _ => keepOpen });
         TestProtocol theirs = Watch(new TestProtocol { OnEof = _ => keepOpen });
         Server server = await ServeAsync(loop, () => theirs);
-        await loop.CreateConnectionAsync(() => ours, server.EndPoints[0]);
+        await loop.CreateConnectionAsync(() => ours, server.EndPoints[0], ClientOptions);
         await theirs.Made.Task;
         server.Close();
 

@@ -56,3 +56,19 @@ public sealed class EpollRelayTests() : RelayContract(LoopKind.Epoll);
 public sealed class EpollStreamConnectionTests() : StreamConnectionContract(LoopKind.Epoll);
 
 public sealed class EpollStreamServerTests() : StreamServerContract(LoopKind.Epoll);
+
+public sealed class EpollStartTlsTests() : StartTlsContract(LoopKind.Epoll);
+
+public sealed class EpollTlsHandshakeTests() : TlsHandshakeContract(LoopKind.Epoll);
+
+public sealed class EpollTlsTests() : TlsContract(LoopKind.Epoll);
+
+public sealed class EpollTlsStreamTests() : TcpStreamContract(LoopKind.Epoll.OverTls());
+
+public sealed class EpollTlsCloseTests() : TcpCloseContract(LoopKind.Epoll.OverTls());
+
+public sealed class EpollTlsFlowControlTests() : TcpFlowControlContract(LoopKind.Epoll.OverTls());
+
+public sealed class EpollTlsBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Epoll.OverTls());
+
+public sealed class EpollTlsReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll.OverTls());

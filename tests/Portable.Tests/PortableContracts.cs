@@ -56,3 +56,15 @@ public sealed class PortableRelayTests() : RelayContract(LoopKind.Portable);
 public sealed class PortableStreamConnectionTests() : StreamConnectionContract(LoopKind.Portable);
 
 public sealed class PortableStreamServerTests() : StreamServerContract(LoopKind.Portable);
+
+public sealed class PortableStartTlsTests() : StartTlsContract(LoopKind.Portable);
+
+public sealed class PortableTlsHandshakeTests() : TlsHandshakeContract(LoopKind.Portable);
+
+public sealed class PortableTlsTests() : TlsContract(LoopKind.Portable);
+
+public sealed class PortableTlsStreamTests() : TcpStreamContract(LoopKind.Portable.OverTls());
+
+public sealed class PortableTlsCloseTests() : TcpCloseContract(LoopKind.Portable.OverTls());
+
+public sealed class PortableTlsFlowControlTests() : TcpFlowControlContract(LoopKind.Portable.OverTls());

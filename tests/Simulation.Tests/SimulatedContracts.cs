@@ -46,3 +46,19 @@ public sealed class SimulatedRelayTests() : RelayContract(LoopKind.Simulated);
 public sealed class SimulatedStreamConnectionTests() : StreamConnectionContract(LoopKind.Simulated);
 
 public sealed class SimulatedStreamServerTests() : StreamServerContract(LoopKind.Simulated);
+
+public sealed class SimulatedStartTlsTests() : StartTlsContract(LoopKind.Simulated);
+
+public sealed class SimulatedTlsHandshakeTests() : TlsHandshakeContract(LoopKind.Simulated);
+
+public sealed class SimulatedTlsTests() : TlsContract(LoopKind.Simulated);
+
+public sealed class SimulatedTlsStreamTests() : TcpStreamContract(LoopKind.Simulated.OverTls());
+
+public sealed class SimulatedTlsCloseTests() : TcpCloseContract(LoopKind.Simulated.OverTls());
+
+public sealed class SimulatedTlsFlowControlTests() : TcpFlowControlContract(LoopKind.Simulated.OverTls());
+
+public sealed class SimulatedTlsBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Simulated.OverTls());
+
+public sealed class SimulatedTlsReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated.OverTls());

@@ -40,6 +40,12 @@ public abstract class LoopContract(LoopUnderTest subject)
     /// <summary>Much, in bytes: 64 MiB where a kind has its full run, less under special conditions.</summary>
     protected int BulkSize => (subject.IsVariant ? 16 : 64) * 1024 * 1024;
 
+    /// <inheritdoc cref="LoopUnderTest.ServerTls"/>
+    protected TlsServerOptions? ServerTls => subject.ServerTls;
+
+    /// <summary>How the loop connects to a server of the suite's.</summary>
+    protected ConnectOptions ClientOptions => new() { Tls = subject.ClientTls };
+
     /// <summary>How long a scenario may take before it is said to hang.</summary>
     protected virtual TimeSpan Patience => s_patience;
 
@@ -183,7 +189,7 @@ public abstract class LoopContract(LoopUnderTest subject)
         Server server = await loop.CreateServerAsync(
             () => protocol,
             new IPEndPoint(IPAddress.Loopback, 0),
-            new ServerOptions { MaxConnections = 1, Tcp = options ?? TcpOptions.Default });
+            new ServerOptions { MaxConnections = 1, Tls = ServerTls, Tcp = options ?? TcpOptions.Default });
         Peer peer = Network.ConnectNow(server.EndPoints[0], peerOptions); // what our end does at once cannot spoil it
         while (!protocol.Grammar.IsMade)
         {

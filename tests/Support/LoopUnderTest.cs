@@ -47,6 +47,12 @@ public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Conf
     /// <summary>Whether it is a kind that has its full run elsewhere, under special conditions here.</summary>
     public bool IsVariant => Configure is not null;
 
+    /// <summary>What servers of the suites speak; null for nothing but TCP.</summary>
+    public TlsServerOptions? ServerTls { get; init; }
+
+    /// <summary>What connects to such a server.</summary>
+    public TlsClientOptions? ClientTls { get; init; }
+
     public static implicit operator LoopUnderTest(LoopKind kind) => kind == LoopKind.Simulated ? Simulated : new(kind);
 
     private static LoopUnderTest UnderChaos(LoopUnderTest quiet) => quiet with

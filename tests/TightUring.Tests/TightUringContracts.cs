@@ -38,3 +38,9 @@ public sealed class TightUringRelayTests() : RelayContract(LoopUnderTest.TightUr
 public sealed class TightUringStreamConnectionTests() : StreamConnectionContract(LoopUnderTest.TightUring);
 
 public sealed class TightUringStreamServerTests() : StreamServerContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringStartTlsTests() : StartTlsContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringTlsTests() : TlsContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringTlsStreamTests() : TcpStreamContract(LoopUnderTest.TightUring.OverTls());

@@ -68,3 +68,15 @@ public sealed class UringRelayTests() : RelayContract(LoopKind.Uring);
 public sealed class UringStreamConnectionTests() : StreamConnectionContract(LoopKind.Uring);
 
 public sealed class UringStreamServerTests() : StreamServerContract(LoopKind.Uring);
+
+public sealed class UringStartTlsTests() : StartTlsContract(LoopKind.Uring);
+
+public sealed class UringTlsHandshakeTests() : TlsHandshakeContract(LoopKind.Uring);
+
+public sealed class UringTlsTests() : TlsContract(LoopKind.Uring);
+
+public sealed class UringTlsStreamTests() : TcpStreamContract(LoopKind.Uring.OverTls());
+
+public sealed class UringTlsCloseTests() : TcpCloseContract(LoopKind.Uring.OverTls());
+
+public sealed class UringTlsFlowControlTests() : TcpFlowControlContract(LoopKind.Uring.OverTls());

@@ -24,12 +24,12 @@ internal sealed class ChatHall(ChatSettings? settings = null)
     public ChatSettings Settings => _settings;
 
     /// <summary>Listens for members.</summary>
-    public Task<Server> ListenAsync(EventLoop loop, string host, int port)
-        => loop.CreateServerAsync(() => new Member(this), host, port, _settings.ToServerOptions());
+    public Task<Server> ListenAsync(EventLoop loop, string host, int port, TlsServerOptions? tls = null)
+        => loop.CreateServerAsync(() => new Member(this), host, port, _settings.ToServerOptions() with { Tls = tls });
 
     /// <summary>Waits for members on sockets that listen already.</summary>
-    public Task<Server> ListenAsync(EventLoop loop, IReadOnlyList<Socket> sockets)
-        => loop.CreateServerAsync(() => new Member(this), sockets, _settings.ToServerOptions());
+    public Task<Server> ListenAsync(EventLoop loop, IReadOnlyList<Socket> sockets, TlsServerOptions? tls = null)
+        => loop.CreateServerAsync(() => new Member(this), sockets, _settings.ToServerOptions() with { Tls = tls });
 
     /// <summary>
     /// Ends the server without losing what was said: nobody new is let in, what has arrived is still read and said to the rooms,

@@ -165,5 +165,8 @@ public interface IHangUpWatcher
 /// </summary>
 public sealed class HangUpOperation(IoHandle handle, IHangUpWatcher watcher) : IoOperation(handle)
 {
-    internal override void NotifyEnded(SocketError error) => watcher.OnHungUp(error);
+    /// <summary>Who is told. May be replaced at any time; the next word goes to the new one.</summary>
+    public IHangUpWatcher Watcher { get; set; } = watcher;
+
+    internal override void NotifyEnded(SocketError error) => Watcher.OnHungUp(error);
 }

@@ -13,9 +13,8 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
     private static readonly Action<object?> s_updateReading = static self => ((StreamTransport)self!).UpdateReading();
     private static readonly Action<object?> s_tellUnread = static self => ((StreamTransport)self!).TellUnread();
 
-    private readonly ReceiveOperation _receive;
-
     // Loop thread only.
+    private ReceiveOperation _receive;
     private HangUpOperation? _hangUp;
     private UnreadInput? _unread; // what the protocol gave back; made with the first of it
     private long _bytesReceived;
@@ -26,7 +25,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
 
     public override long BytesReceived => _bytesReceived;
 
-    public override bool IsReading => _lifecycle.CanRead && !_readingPaused;
+    public override bool IsReading => _lifecycle.CanRead && !_readingPaused && _upgrade is null;
 
     public override void PauseReading()
     {
@@ -59,6 +58,12 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
         if (!_lifecycle.CanRead)
         {
             throw new InvalidOperationException("The end of the stream was told; nothing can be given back to come before it.");
+        }
+
+        if (_upgrade is { HasBegun: true })
+        {
+            throw new InvalidOperationException(
+                "The TLS handshake has begun without these bytes. Give back what was not used in the callback that starts TLS.");
         }
 
         _bytesReceived -= data.Length;
@@ -287,7 +292,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
     // Nobody reads, so nobody would see a reset.
     private void WatchHangUp()
     {
-        if (_lifecycle.IsOver || _handle.HangUp is not null)
+        if (_lifecycle.IsOver || _upgrade is not null || _handle.HangUp is not null)
         {
             return;
         }

@@ -24,7 +24,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
 
     public override long UnsentBytes => _output.Length;
 
-    public override bool CanWriteEof => true;
+    public override bool CanWriteEof => _tls is null || (_tls.Info is { } info && TlsVersions.HasHalfClose(info.Protocol));
 
     public override WriteLimits WriteLimits
     {
@@ -106,6 +106,13 @@ internal sealed partial class StreamTransport : ISender, IFlushable
     public override void WriteEof()
     {
         VerifyAccess();
+        if (!CanWriteEof && !_lifecycle.IsClosing)
+        {
+            throw new NotSupportedException(_upgrade is null
+                ? "Before TLS 1.3 no direction ends alone. Use Close, and have the peer told by a message of your own."
+                : "Within the TLS handshake no direction can end. Wait for StartTlsAsync.");
+        }
+
         if (_sendFault == SocketError.Success)
         {
             Do(_lifecycle.On(ConnectionEvent.WriteEof));
@@ -137,6 +144,12 @@ internal sealed partial class StreamTransport : ISender, IFlushable
 
         CountSent(count);
         _output.Consume(count);
+        if (_tls is { } tls && _send!.Handle != tls)
+        {
+            _send = null; // in flight since before the upgrade
+            ((TlsBackend)tls.Backend).OnPlainSent(tls, count);
+        }
+
         _linger?.Reschedule(_origin.Options.LingerTime);
         Flush();
         ResumeIfLow();

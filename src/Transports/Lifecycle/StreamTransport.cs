@@ -45,10 +45,10 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
 
     // Set once.
     private readonly ConnectionOrigin _origin;
-    private readonly IoHandle _handle;
     private readonly long _startTicks;
 
     // Loop thread only.
+    private IoHandle _handle; // another one from an upgrade to TLS on
     private ConnectionLifecycle _lifecycle;
     private TimerHandle? _linger;
     private Exception? _exception;
@@ -166,7 +166,22 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         }
     }
 
-    private void Fail(SocketError error) => Abort(ConnectionFault.ReasonOf(error), ConnectionFault.ToException(error));
+    private void Fail(SocketError error)
+    {
+        if (error != SocketError.SocketError || _tls?.Fault is not { } fault)
+        {
+            Abort(ConnectionFault.ReasonOf(error), ConnectionFault.ToException(error));
+        }
+        else if (fault.Reason == CloseReason.TruncatedTls && _sendFault == SocketError.Success)
+        {
+            _inputEnded = true;
+            Close(fault.Reason, fault); // the peer may be reading still
+        }
+        else
+        {
+            Abort(fault.Reason, fault);
+        }
+    }
 
     private void FailByProtocol(Exception exception, string member)
     {
@@ -279,6 +294,8 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         _linger?.Cancel();
         _linger = null;
         _unread?.Clear();
+        _upgrade?.End(_exception ?? new ConnectionException(_closeReason, "The connection has ended within the TLS handshake."));
+        _upgrade = null;
         if (graceful && !_inputEnded)
         {
             if (_hangUp is not null)
@@ -286,7 +303,11 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
                 _handle.Backend.Cancel(_hangUp); // or it would keep the protocol alive for as long
             }
 
-            _ = new LingeringClose(_origin.Loop, _receive, _origin.Options);
+            // Nobody decrypts what is thrown away.
+            if ((_tls is { } tls ? tls.Surrender() : _receive) is { } rest)
+            {
+                _ = new LingeringClose(_origin.Loop, rest, _origin.Options);
+            }
         }
         else
         {

@@ -20,6 +20,12 @@ public sealed record ConnectOptions
     /// <summary>The address to connect from; addresses of another family are then left out. Null lets the system choose.</summary>
     public IPEndPoint? LocalEndPoint { get; init; }
 
+    /// <summary>
+    /// Speak TLS from the beginning, with the host that was asked for; null, the default, for none. The protocol is told of the
+    /// connection when the handshake has ended well; it has a time of its own (<see cref="TlsOptions.HandshakeTimeout"/>).
+    /// </summary>
+    public TlsClientOptions? Tls { get; init; }
+
     /// <summary>How the connection behaves.</summary>
     public TcpOptions Tcp { get; init; } = TcpOptions.Default;
 
@@ -31,5 +37,6 @@ public sealed record ConnectOptions
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(Timeout, TimeSpan.Zero, nameof(Timeout));
         ArgumentNullException.ThrowIfNull(Tcp);
         Tcp.Validate();
+        Tls?.Validate();
     }
 }

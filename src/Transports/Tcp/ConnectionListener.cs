@@ -17,6 +17,12 @@ internal interface IListenerOwner : IConnectionOwner
     /// <summary>A connection begins; called before its protocol is told.</summary>
     void OnConnectionMade(StreamTransport transport);
 
+    /// <summary>A newcomer begins its handshake, and has a claim to room from here on.</summary>
+    void OnHandshakeBegun(IoHandle newcomer);
+
+    /// <summary>A handshake has ended, and with it a newcomer's claim to room, unless it is a connection now.</summary>
+    void OnHandshakeEnded(IoHandle newcomer);
+
     /// <summary>A newcomer was turned away because descriptors are running out.</summary>
     void OnShed();
 }
@@ -39,6 +45,8 @@ internal sealed partial class ConnectionListener : IAcceptor
     private readonly IListenerOwner _owner;
     private readonly AcceptOperation _accept;
     private readonly ILogger _logger;
+    private readonly TlsServerOptions? _tls;
+    private readonly HandshakeQueue? _handshakes;
 
     // Loop thread only.
     private bool _isServing;
@@ -51,12 +59,16 @@ internal sealed partial class ConnectionListener : IAcceptor
         Func<StreamProtocol> factory,
         TcpOptions options,
         IListenerOwner owner,
-        ExecutionContext? context)
+        ExecutionContext? context,
+        TlsServerOptions? tls = null,
+        HandshakeQueue? handshakes = null)
     {
         _origin = new ConnectionOrigin(loop, options, context, owner);
         _handle = handle;
         _factory = factory;
         _owner = owner;
+        _tls = tls;
+        _handshakes = handshakes;
         _accept = new AcceptOperation(handle, this);
         _logger = loop.Host.CreateLogger(LogCategory);
         LocalEndPoint = (IPEndPoint)handle.LocalEndPoint!;
@@ -127,15 +139,18 @@ internal sealed partial class ConnectionListener : IAcceptor
         }
 
         _origin.Options.Apply(connection);
-        if (TryMakeProtocol() is { } protocol && !_handle.IsReleased) // the factory may have closed the server
+        if (_tls is null)
         {
-            var transport = new StreamTransport(_origin, connection, protocol);
-            _owner.OnConnectionMade(transport);
-            transport.Start();
+            MakeConnection(connection);
         }
         else
         {
-            connection.Backend.Release(connection, reset: true);
+            _owner.OnHandshakeBegun(connection);
+            var handshake = new TlsHandshake(_origin.Loop, connection, _tls, _origin.Context, OnHandshakeEnded);
+            if (_handshakes!.Add(handshake) is { } evicted)
+            {
+                _owner.OnHandshakeEnded(evicted.Handle);
+            }
         }
 
         return WantsConnections;
@@ -177,6 +192,40 @@ internal sealed partial class ConnectionListener : IAcceptor
         LogLevel.Warning,
         "A newcomer from {Peer} on {EndPoint} was turned away: its address has as many connections as it may.{Suppressed}")]
     private static partial void TurnedAway(ILogger logger, string peer, IPEndPoint endPoint, string suppressed);
+
+    [LoggerMessage(5, LogLevel.Information, "A TLS handshake on {EndPoint} with {Peer} failed: {Reason}{Suppressed}")]
+    private static partial void HandshakeFailed(
+        ILogger logger, IPEndPoint endPoint, EndPoint? peer, string reason, string suppressed);
+
+    private void OnHandshakeEnded(TlsHandshake handshake, TlsException? failure)
+    {
+        _handshakes!.Remove(handshake);
+        if (failure is null)
+        {
+            MakeConnection(handshake.Handle);
+        }
+        else if (_origin.Loop.Host.LogRate.ShouldLog($"tls {failure.Reason}", out string suppressed))
+        {
+            HandshakeFailed(
+                _logger, LocalEndPoint, handshake.Handle.RemoteEndPoint, LogText.Escape(failure.Message), suppressed);
+        }
+
+        _owner.OnHandshakeEnded(handshake.Handle);
+    }
+
+    private void MakeConnection(IoHandle connection)
+    {
+        if (TryMakeProtocol() is { } protocol && !_handle.IsReleased) // the factory may have closed the server
+        {
+            var transport = new StreamTransport(_origin, connection, protocol);
+            _owner.OnConnectionMade(transport);
+            transport.Start();
+        }
+        else
+        {
+            connection.Backend.Release(connection, reset: true);
+        }
+    }
 
     // The cause is one of the machine's (descriptors, memory) or of its rules, and will not be gone by the next turn.
     private void BackOff(SocketError error)

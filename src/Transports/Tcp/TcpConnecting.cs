@@ -25,6 +25,7 @@ public static class TcpConnecting
         /// <returns>The transport and its protocol.</returns>
         /// <exception cref="ArgumentException">The host can be neither a name nor an address; the port is no port.</exception>
         /// <exception cref="ConnectFailedException">No address answered, or there is no such name.</exception>
+        /// <exception cref="TlsException">The TLS handshake has failed; the message says why.</exception>
         /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
         /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile, and a shield hid that.</exception>
         /// <remarks>
@@ -42,8 +43,7 @@ public static class TcpConnecting
             ArgumentNullException.ThrowIfNull(factory);
             HostName.Validate(host, nameof(host));
             RequirePort(port);
-            options ??= ConnectOptions.Default;
-            options.Validate();
+            options = Checked(options, host);
             loop.Host.VerifyRunning();
             return ConnectTracing.TraceAsync(
                 host, port, () => ConnectToHostAsync(loop, factory, host, port, options, cancellationToken));
@@ -55,7 +55,9 @@ public static class TcpConnecting
         /// <param name="options">Time-out, local end point and the connection's options; null for the defaults.</param>
         /// <param name="cancellationToken">Gives up, at any point, and leaves nothing behind; so does the scope.</param>
         /// <returns>The transport and its protocol.</returns>
+        /// <exception cref="ArgumentException">TLS was asked for, and no name for the server's certificate.</exception>
         /// <exception cref="ConnectFailedException">The address did not answer.</exception>
+        /// <exception cref="TlsException">The TLS handshake has failed; the message says why.</exception>
         /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
         public Task<Connection<TProtocol>> CreateConnectionAsync<TProtocol>(
             Func<TProtocol> factory,
@@ -67,13 +69,19 @@ public static class TcpConnecting
             ArgumentNullException.ThrowIfNull(factory);
             ArgumentNullException.ThrowIfNull(remoteEndPoint);
             RequirePort(remoteEndPoint.Port);
-            options ??= ConnectOptions.Default;
-            options.Validate();
+            options = Checked(options, host: null);
             loop.Host.VerifyRunning();
             string target = remoteEndPoint.ToString();
             return ConnectTracing.TraceAsync(remoteEndPoint.Address.ToString(), remoteEndPoint.Port, () => ConnectToAddressesAsync(
                 loop, factory, target, [remoteEndPoint], options, options.BoundedTimeout, cancellationToken));
         }
+    }
+
+    private static ConnectOptions Checked(ConnectOptions? options, string? host)
+    {
+        options ??= ConnectOptions.Default;
+        options.Validate();
+        return options.Tls is { } tls ? options with { Tls = tls.For(host) } : options;
     }
 
     private static void RequirePort(int port)
@@ -148,6 +156,11 @@ public static class TcpConnecting
                 loop, endPoints[i], options, share, cancellationToken);
             if (handle is not null)
             {
+                if (options.Tls is { } tls)
+                {
+                    handle = await TlsConnect.HandshakeAsync(loop, handle, tls, context, cancellationToken);
+                }
+
                 return MakeConnection(loop, factory, handle, options.Tcp, context);
             }
 
@@ -178,7 +191,7 @@ public static class TcpConnecting
         }
         catch
         {
-            loop.Host.Backend.Release(handle, reset: true);
+            handle.Backend.Release(handle, reset: true);
             throw;
         }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 using Toolkit.Backends;
+using Toolkit.Transports;
 
 namespace Toolkit.Simulation;
 
@@ -227,7 +228,7 @@ public sealed class WireTap : BufferedProtocol
     }
 
     /// <summary>The transport that the tapped protocol sees: it notes what it is asked for, and has the other do it.</summary>
-    private sealed class TappedTransport : Transport
+    private sealed class TappedTransport : Transport, ITlsTransport
     {
         private readonly WireTap _tap;
         private readonly Transport _transport;
@@ -307,6 +308,17 @@ public sealed class WireTap : BufferedProtocol
         }
 
         public override void WriteEof() => Pass("> eof", static transport => transport.WriteEof(), nameof(WriteEof));
+
+        TlsConnectionInfo? ITlsTransport.Tls => _transport.Tls;
+
+        public Task StartTlsAsync(TlsOptions options, CancellationToken cancellationToken)
+        {
+            VerifyAccess();
+            _tap.Note("start tls");
+            ITlsTransport upgradable = _transport as ITlsTransport
+                ?? throw new NotSupportedException($"{_transport.GetType().Name} is no transport that can go on with TLS.");
+            return upgradable.StartTlsAsync(options, cancellationToken);
+        }
 
         public override void PauseReading()
             => Pass("pause reading", static transport => transport.PauseReading(), nameof(PauseReading));
