@@ -95,7 +95,8 @@ public sealed class Server : IAsyncDisposable
     }
 
     /// <summary>
-    /// Stops listening; newcomers are refused, and those in their TLS handshake turned away. The connections that there are go on. A second call does nothing.
+    /// Stops listening; newcomers are refused, and those in their TLS handshake turned away. The connections that there are go
+    /// on. A second call does nothing.
     /// </summary>
     public void Close()
     {
