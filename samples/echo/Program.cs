@@ -36,7 +36,10 @@ max.Require(value => value > 0, "--max is at least 1.");
 Option<string[]> tls = Arguments.Certificate("--tls", "Speak TLS, with a certificate and its key in PEM files.");
 Option<string[]> startTls = Arguments.Certificate("--starttls", "Echo lines, and go on with TLS after the line STARTTLS.");
 var withTls = new Option<bool>("--tls") { Description = "Speak TLS with the server, whose certificate must be for the host." };
-var authority = new Option<string?>("--ca") { Description = "A PEM file with the authorities to trust, instead of the system's." };
+var authority = new Option<string?>("--ca")
+{
+    Description = "A PEM file with the authorities to trust, instead of the system's.",
+};
 
 Option[] serving = [host, port, loop, systemd, style, lines, frame, ignoreBackpressure, idle, max, tls, startTls];
 var serve = new Command("serve", "Echo what clients send (the default).");

@@ -262,7 +262,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
         Peer peer = await ConnectNarrowPeerAsync(loop, protocol);
 
         Assert.Equal(WriteStatus.AcceptedOverHighWater, protocol.Transport.WriteVectored(buffers));
-        Assert.InRange(protocol.Transport.UnsentBytes, 1, data.Length - 1);
+        Assert.InRange(protocol.Transport.UnsentBytes, 1, HasShortTries ? data.Length : data.Length - 1);
         Array.Clear(buffers); // the buffers are the caller's again
         byte[] sent = [.. data];
         Array.Clear(data);

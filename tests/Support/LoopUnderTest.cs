@@ -7,7 +7,9 @@ namespace Toolkit.Tests;
 /// <param name="Configure">What is special about it; null for nothing.</param>
 public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Configure = null)
 {
-    /// <summary>A ring that is short of everything: its queues overflow, its buffers run out, a multishot ends all the time.</summary>
+    /// <summary>
+    /// A ring that is short of everything: its queues overflow, its buffers run out, a multishot ends all the time.
+    /// </summary>
     public static LoopUnderTest TightUring { get; } = new(
         LoopKind.Uring,
         options => options.Uring = new UringOptions { Submissions = 2, Completions = 4, Buffers = 2, BufferSize = 1024 });
@@ -41,7 +43,9 @@ public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Conf
     /// </summary>
     public bool IsSimulated { get; init; }
 
-    /// <summary>Whether a send may take less than the kernel has room for, so that "it took no more" does not mean "it is full".</summary>
+    /// <summary>
+    /// Whether a send may take less than the kernel has room for, so that "it took no more" does not mean "it is full".
+    /// </summary>
     public bool HasShortTries { get; init; }
 
     /// <summary>Whether it is a kind that has its full run elsewhere, under special conditions here.</summary>

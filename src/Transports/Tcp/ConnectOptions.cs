@@ -17,7 +17,9 @@ public sealed record ConnectOptions
     /// </summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>The address to connect from; addresses of another family are then left out. Null lets the system choose.</summary>
+    /// <summary>
+    /// The address to connect from; addresses of another family are then left out. Null lets the system choose.
+    /// </summary>
     public IPEndPoint? LocalEndPoint { get; init; }
 
     /// <summary>

@@ -1,6 +1,8 @@
 namespace Toolkit.Transports;
 
-/// <summary>Ciphertext on its way from an engine to the network, within one call. The backend has one, for all of its handles.</summary>
+/// <summary>
+/// Ciphertext on its way from an engine to the network, within one call. The backend has one, for all of its handles.
+/// </summary>
 internal sealed class CipherBuffer
 {
     private const int FirstSize = 72 * 1024; // four full records and their overhead

@@ -20,7 +20,9 @@ internal sealed class CipherStream(EventLoop loop, TlsEngine engine) : Stream, I
     private bool _isWaiting;
     private bool _isClosed;
 
-    /// <summary>How often a stream of the process was called on another thread than its loop's, which must never happen.</summary>
+    /// <summary>
+    /// How often a stream of the process was called on another thread than its loop's, which must never happen.
+    /// </summary>
     public static long CallsElsewhere => Interlocked.Read(ref s_callsElsewhere);
 
     /// <summary>What can be read. Valid only while the engine makes a step.</summary>

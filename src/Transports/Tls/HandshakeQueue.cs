@@ -1,8 +1,8 @@
 namespace Toolkit.Transports;
 
 /// <summary>
-/// The handshakes of a server's newcomers, oldest first. There is a bound, and one more ends the oldest: peers who begin and do not go
-/// on cannot keep out those who do, since these are done in the time of a few round trips.
+/// The handshakes of a server's newcomers, oldest first. There is a bound, and one more ends the oldest: peers who begin and do
+/// not go on cannot keep out those who do, since these are done in the time of a few round trips.
 /// </summary>
 internal sealed class HandshakeQueue(int limit)
 {

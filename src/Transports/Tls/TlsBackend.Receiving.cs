@@ -93,7 +93,7 @@ internal sealed partial class TlsBackend
         return handle.Current switch
         {
             TlsHandle.Stage.Handshaking => true,
-            TlsHandle.Stage.Open => handle.ReadSide is { } receive && (IsListening(receive) || receive.State == IoOperationState.Delivering),
+            TlsHandle.Stage.Open => handle.ReadSide is { State: IoOperationState.Armed or IoOperationState.Delivering },
             _ => false,
         };
     }

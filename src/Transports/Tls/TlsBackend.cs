@@ -10,18 +10,18 @@ namespace Toolkit.Transports;
 /// </summary>
 /// <remarks>
 /// <para>
-/// What comes from the inner backend is told within its poll, and so is what follows from it. The rest (plaintext that was there when
-/// reading was resumed, ends of operations) is told from a turn, a callback that it posts, which runs as a poll does: with the
-/// synchronization context cleared, and the flush of writes behind it.
+/// What comes from the inner backend is told within its poll, and so is what follows from it. The rest (plaintext that was there
+/// when reading was resumed, ends of operations) is told from a turn, a callback that it posts, which runs as a poll does: with
+/// the synchronization context cleared, and the flush of writes behind it.
 /// </para>
 /// <para>
-/// A step of a handshake costs up to a millisecond of signing and checking. Steps wait in line, and each turn makes one: between any two of
-/// them the loop has polled, and those who have their handshake behind them are served.
+/// A step of a handshake costs up to a millisecond of signing and checking. Steps wait in line, and each turn makes one: between
+/// any two of them the loop has polled, and those who have their handshake behind them are served.
 /// </para>
 /// <para>
-/// Buffers are the loop's, and lent for the length of a call: one to receive ciphertext into, one for plaintext, one for ciphertext on
-/// its way out. A connection holds memory for ciphertext only when it was received and cannot be told (reading was paused within),
-/// or when the operating system does not take it.
+/// Buffers are the loop's, and lent for the length of a call: one to receive ciphertext into, one for plaintext, one for
+/// ciphertext on its way out. A connection holds memory for ciphertext only when it was received and cannot be told (reading was
+/// paused within), or when the operating system does not take it.
 /// </para>
 /// <para>
 /// Plaintext counts as sent when its ciphertext has left. So not much is encrypted ahead: what is left of one batch of records.

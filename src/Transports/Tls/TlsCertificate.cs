@@ -10,8 +10,8 @@ namespace Toolkit;
 /// can be loaded anew while it is in use. Any thread.
 /// </summary>
 /// <remarks>
-/// Connections hold what was there when their handshake began. After <see cref="Reload"/> new handshakes use what is there now; when
-/// it fails, they go on using what was there before. Sessions are resumed only with the certificate that they began with.
+/// Connections hold what was there when their handshake began. After <see cref="Reload"/> new handshakes use what is there now;
+/// when it fails, they go on using what was there before. Sessions are resumed only with the certificate that they began with.
 /// </remarks>
 public sealed class TlsCertificate
 {
@@ -94,8 +94,8 @@ public sealed class TlsCertificate
 
     /// <summary>
     /// Reloads whenever the files have changed: looks at their time and size now and then, in a thread of the loop's
-    /// (<see cref="EventLoop.RunInThreadAsync(Action, CancellationToken)"/>). A new file that cannot be used is reported to the loop's exception
-    /// handler, and the old certificate stays in use until the file changes again. Loop thread only.
+    /// (<see cref="EventLoop.RunInThreadAsync(Action, CancellationToken)"/>). A new file that cannot be used is reported to the
+    /// loop's exception handler, and the old certificate stays in use until the file changes again. Loop thread only.
     /// </summary>
     /// <param name="loop">The loop whose time it is. One loop may watch for all.</param>
     /// <param name="interval">How often to look.</param>
@@ -130,7 +130,8 @@ public sealed class TlsCertificate
     private static string TextOf(Exception exception) => exception switch
     {
         // The runtime's own words do not name the usual reason.
-        CryptographicException { InnerException: null } when exception.Message.Contains("password", StringComparison.OrdinalIgnoreCase)
+        CryptographicException when exception.Message.Contains("password", StringComparison.OrdinalIgnoreCase)
+            && exception.InnerException is null
             => $"the password is wrong, or missing. ({exception.Message})",
         _ => exception.Message,
     };
@@ -172,14 +173,17 @@ public sealed class TlsCertificate
         }
         catch (CryptographicException exception)
         {
-            throw new CryptographicException($"the password of its key is wrong, or the key is damaged. ({exception.Message})", exception);
+            throw new CryptographicException(
+                $"the password of its key is wrong, or the key is damaged. ({exception.Message})", exception);
         }
     }
 
     private static Loaded LoadPfx(string path, string? password)
     {
         X509Certificate2Collection all = X509CertificateLoader.LoadPkcs12CollectionFromFile(
-            path, password, OperatingSystem.IsWindows() ? X509KeyStorageFlags.DefaultKeySet : X509KeyStorageFlags.EphemeralKeySet);
+            path,
+            password,
+            OperatingSystem.IsWindows() ? X509KeyStorageFlags.DefaultKeySet : X509KeyStorageFlags.EphemeralKeySet);
         X509Certificate2 certificate = all.FirstOrDefault(one => one.HasPrivateKey)
             ?? throw new CryptographicException("none of its certificates has a private key.");
         all.Remove(certificate);
@@ -218,7 +222,8 @@ public sealed class TlsCertificate
         if (now < certificate.NotBefore)
         {
             throw new CryptographicException(string.Create(
-                CultureInfo.InvariantCulture, $"the certificate is not valid before {certificate.NotBefore.ToUniversalTime():u}."));
+                CultureInfo.InvariantCulture,
+                $"the certificate is not valid before {certificate.NotBefore.ToUniversalTime():u}."));
         }
 
         return new Loaded(SslStreamCertificateContext.Create(certificate, issuers, offline: true));
@@ -244,7 +249,8 @@ public sealed class TlsCertificate
             }
             catch (TlsCertificateException exception)
             {
-                loop.ReportError(new LoopError("A certificate has changed and cannot be used; the old one stays in use.", exception));
+                loop.ReportError(new LoopError(
+                    "A certificate has changed and cannot be used; the old one stays in use.", exception));
             }
         }
     }

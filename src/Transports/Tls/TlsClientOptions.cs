@@ -25,9 +25,10 @@ public sealed record TlsClientOptions : TlsOptions
 
     /// <summary>
     /// .NET's own options, for what is not here: application protocols (ALPN), cipher suites, a check of certificates of one's
-    /// own, revocation. They are copied for each connection. What is stricter here holds: no renegotiation, no TLS before 1.2, and
-    /// no downloads of certificates unless <see cref="SslClientAuthenticationOptions.CertificateChainPolicy"/> says so. Certificate callbacks are
-    /// called on the loop's thread, and one that throws or blocks does so for its connection, or for all.
+    /// own, revocation. They are copied for each connection. What is stricter here holds: no renegotiation, no TLS before 1.2,
+    /// and no downloads of certificates unless <see cref="SslClientAuthenticationOptions.CertificateChainPolicy"/> says so.
+    /// Certificate callbacks are called on the loop's thread, and one that throws or blocks does so for its connection, or for
+    /// all.
     /// </summary>
     public SslClientAuthenticationOptions? Authentication { get; init; }
 
@@ -38,8 +39,8 @@ public sealed record TlsClientOptions : TlsOptions
         string? name = TargetHost ?? Authentication?.TargetHost ?? host;
         return string.IsNullOrEmpty(name)
             ? throw new ArgumentException(
-                "TLS checks that the server's certificate is for the host that was asked for, and none was: connect by host name, "
-                + $"or set {nameof(TlsClientOptions)}.{nameof(TargetHost)} to the name that the certificate has.")
+                "TLS checks that the server's certificate is for the host that was asked for, and none was: connect by host "
+                + $"name, or set {nameof(TlsClientOptions)}.{nameof(TargetHost)} to the name that the certificate has.")
             : this with { TargetHost = name.EndsWith('.') ? name[..^1] : name };
     }
 
@@ -69,7 +70,9 @@ public sealed record TlsClientOptions : TlsOptions
             RemoteCertificateValidationCallback = check.Check,
         };
         return new SslStreamEngine(
-            user.Loop, stream => TlsFailure.TranslateAsync(stream.AuthenticateAsClientAsync(options), check, "server"), isServer: false);
+            user.Loop,
+            stream => TlsFailure.TranslateAsync(stream.AuthenticateAsClientAsync(options), check, "server"),
+            isServer: false);
     }
 
     private static LocalCertificateSelectionCallback? Wrap(TlsUserCode user, LocalCertificateSelectionCallback? callback)

@@ -8,9 +8,15 @@ internal static class TlsConnect
     /// <summary>Puts TLS over a connection that was made.</summary>
     /// <returns>The handle to go on with.</returns>
     /// <exception cref="TlsException">The handshake has failed, and the connection is released.</exception>
-    /// <exception cref="OperationCanceledException">A scope or the token was cancelled, and the connection is released.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// A scope or the token was cancelled, and the connection is released.
+    /// </exception>
     public static async Task<IoHandle> HandshakeAsync(
-        EventLoop loop, IoHandle connection, TlsClientOptions options, ExecutionContext? context, CancellationToken cancellationToken)
+        EventLoop loop,
+        IoHandle connection,
+        TlsClientOptions options,
+        ExecutionContext? context,
+        CancellationToken cancellationToken)
     {
         var completion = new Future<TlsHandle>(loop);
         var handshake = new TlsHandshake(loop, connection, options, context, (handshake, failure) =>

@@ -25,9 +25,9 @@ internal interface IPlaintextTaker
 /// network, waits for nothing, and calls nobody but the user's certificate callbacks.
 /// </summary>
 /// <remarks>
-/// It has the shape of the engine that .NET is to get, of which <see cref="SslStreamEngine"/> is a stand-in. What is to be sent is
-/// appended to <see cref="Output"/> by whatever step makes it, also by one that throws: that is the alert which tells the peer why.
-/// A step that throws is the last one. Loop thread only.
+/// It has the shape of the engine that .NET is to get, of which <see cref="SslStreamEngine"/> is a stand-in. What is to be sent
+/// is appended to <see cref="Output"/> by whatever step makes it, also by one that throws: that is the alert which tells the
+/// peer why. A step that throws is the last one. Loop thread only.
 /// </remarks>
 internal abstract class TlsEngine : IDisposable
 {
@@ -48,7 +48,9 @@ internal abstract class TlsEngine : IDisposable
     public abstract TlsStatus Handshake(ReadOnlyMemory<byte> input, out int consumed);
 
     /// <summary>Decrypts.</summary>
-    /// <param name="input">Ciphertext, as for <see cref="Handshake"/>. May be empty, for what was taken and is not decrypted.</param>
+    /// <param name="input">
+    /// Ciphertext, as for <see cref="Handshake"/>. May be empty, for what was taken and is not decrypted.
+    /// </param>
     /// <param name="taker">Asked for a buffer once there is something to be put into it; an empty one puts it off.</param>
     /// <param name="consumed">How much of the input was taken.</param>
     /// <param name="produced">How many bytes of plaintext there are.</param>

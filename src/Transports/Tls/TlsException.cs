@@ -3,8 +3,8 @@ namespace Toolkit;
 /// <summary>
 /// TLS has broken a connection: the handshake was refused by one end, or took too long; what arrived is no TLS; or TCP ended
 /// before TLS did. <see cref="ConnectionException.Reason"/> says which: <see cref="CloseReason.TlsFailed"/>,
-/// <see cref="CloseReason.Timeout"/>, <see cref="CloseReason.TruncatedTls"/>, or that of a network which failed meanwhile. What .NET
-/// says of it is inside.
+/// <see cref="CloseReason.Timeout"/>, <see cref="CloseReason.TruncatedTls"/>, or that of a network which failed meanwhile. What
+/// .NET says of it is inside.
 /// </summary>
 public sealed class TlsException : ConnectionException
 {

@@ -117,11 +117,11 @@ internal sealed class TlsHandle : IoHandle, IReceiver, ISender, IHangUpWatcher, 
     public long Credit { get; set; }
 
     /// <summary>
-    /// How many of them can be reported: those whose ciphertext has left, taking it that plaintext is spread evenly over it. So what a
-    /// transport counts as unsent is unsent, and a peer that takes a few bytes is seen to take them.
+    /// How many of them can be reported: those whose ciphertext has left, taking it that plaintext is spread evenly over it. So
+    /// what a transport counts as unsent is unsent, and a peer that takes a few bytes is seen to take them.
     /// </summary>
     public long TakeableCredit
-        => Credit - Math.Min(Credit, Output.IsEmpty ? 0 : ((Output.Length * _batchPlaintext) + _batchCiphertext - 1) / _batchCiphertext);
+        => Credit - Math.Min(Credit, ((Output.Length * _batchPlaintext) + _batchCiphertext - 1) / _batchCiphertext);
 
     /// <summary>Whether the inner send in flight is of the transport's own bytes, from before the upgrade.</summary>
     public bool IsSendingPlain { get; set; }

@@ -3,7 +3,9 @@ using Toolkit.Transports;
 
 namespace Toolkit;
 
-/// <summary>What the two sides of TLS have in common: <see cref="TlsClientOptions"/> and <see cref="TlsServerOptions"/>.</summary>
+/// <summary>
+/// What the two sides of TLS have in common: <see cref="TlsClientOptions"/> and <see cref="TlsServerOptions"/>.
+/// </summary>
 public abstract record TlsOptions
 {
     private protected TlsOptions()

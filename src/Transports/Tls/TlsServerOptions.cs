@@ -16,21 +16,22 @@ public sealed record TlsServerOptions : TlsOptions
     public TlsCertificate? Certificate { get; init; }
 
     /// <summary>
-    /// Chooses by the name that the client asks for (SNI), which is null when it asks for none. Called on the loop's thread within a
-    /// handshake; null refuses the client. When it is set, <see cref="Certificate"/> is not looked at.
+    /// Chooses by the name that the client asks for (SNI), which is null when it asks for none. Called on the loop's thread
+    /// within a handshake; null refuses the client. When it is set, <see cref="Certificate"/> is not looked at.
     /// </summary>
     public Func<string?, TlsCertificate?>? CertificateSelector { get; init; }
 
     /// <summary>
-    /// How many connections of a server may be in their handshake. 512 by default. One more ends the oldest of them, so that peers who begin
-    /// and do not go on cannot keep out those who do. For an upgrade in mid-stream it has no meaning.
+    /// How many connections of a server may be in their handshake. 512 by default. One more ends the oldest of them, so that
+    /// peers who begin and do not go on cannot keep out those who do. For an upgrade in mid-stream it has no meaning.
     /// </summary>
     public int MaxHandshakes { get; init; } = 512;
 
     /// <summary>
     /// .NET's own options, for what is not here: application protocols (ALPN), client certificates, cipher suites, a check of
-    /// certificates of one's own, revocation. They are copied for each connection. What is stricter here holds: no renegotiation, no TLS
-    /// before 1.2, and no downloads of certificates unless <see cref="SslServerAuthenticationOptions.CertificateChainPolicy"/> says so.
+    /// certificates of one's own, revocation. They are copied for each connection. What is stricter here holds: no
+    /// renegotiation, no TLS before 1.2, and no downloads of certificates unless <see
+    /// cref="SslServerAuthenticationOptions.CertificateChainPolicy"/> says so.
     /// </summary>
     public SslServerAuthenticationOptions? Authentication { get; init; }
 
@@ -104,7 +105,8 @@ public sealed record TlsServerOptions : TlsOptions
         string? name = string.IsNullOrEmpty(serverName) ? null : serverName;
         TlsCertificate? chosen = user.Call(CertificateSelector!, nameof(CertificateSelector), () => CertificateSelector!(name));
         options.ServerCertificateContext = chosen?.Context ?? throw new TlsException(
-            CloseReason.TlsFailed, $"There is no certificate for {(name is null ? "a client that names no host" : LogText.Escape(name))}.");
+            CloseReason.TlsFailed,
+            $"There is no certificate for {(name is null ? "a client that names no host" : LogText.Escape(name))}.");
         return options;
     }
 }

@@ -3,7 +3,9 @@ using Toolkit.Backends;
 
 namespace Toolkit.Transports;
 
-/// <summary>How a user's certificate callbacks are called within a handshake: on which loop, and in which execution context.</summary>
+/// <summary>
+/// How a user's certificate callbacks are called within a handshake: on which loop, and in which execution context.
+/// </summary>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct TlsUserCode(EventLoop Loop, ExecutionContext? Context)
 {

@@ -3,9 +3,11 @@ using System.Security.Authentication;
 
 namespace Toolkit.Transports;
 
-/// <summary>Which versions of TLS are spoken: 1.2 (RFC 5246) and 1.3 (RFC 8446), whatever a system would allow (RFC 8996).</summary>
+/// <summary>
+/// Which versions of TLS are spoken: 1.2 (RFC 5246) and 1.3 (RFC 8446), whatever a system would allow (RFC 8996).
+/// </summary>
 [SuppressMessage(
-    "Security", "CA5398:Avoid hardcoded SslProtocols values", Justification = "That there is a floor is the purpose of this class.")]
+    "Security", "CA5398:Avoid hardcoded SslProtocols values", Justification = "That there is a floor is its purpose.")]
 internal static class TlsVersions
 {
     private const SslProtocols Allowed = SslProtocols.Tls12 | SslProtocols.Tls13;

@@ -193,9 +193,8 @@ public abstract class StartTlsContract(LoopUnderTest subject) : TlsSuite(subject
         var protocol = new TestProtocol();
         Peer wire = await ConnectPeerAsync(loop, protocol);
         using var cancellation = new CancellationTokenSource();
-        Task upgrade = protocol.Transport.StartTlsAsync(
-            Server with { HandshakeTimeout = string.Equals(end, "time", StringComparison.Ordinal) ? ShortTime : TimeSpan.FromSeconds(10) },
-            cancellation.Token);
+        TimeSpan time = string.Equals(end, "time", StringComparison.Ordinal) ? ShortTime : TimeSpan.FromSeconds(10);
+        Task upgrade = protocol.Transport.StartTlsAsync(Server with { HandshakeTimeout = time }, cancellation.Token);
         await NextTurnAsync(loop);
         switch (end)
         {

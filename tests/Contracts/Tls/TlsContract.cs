@@ -6,7 +6,9 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Toolkit.Tests.Contracts;
 
-/// <summary>What TLS adds to a stream, on every kind of loop; both ends are the toolkit's, or one is a peer with a fault.</summary>
+/// <summary>
+/// What TLS adds to a stream, on every kind of loop; both ends are the toolkit's, or one is a peer with a fault.
+/// </summary>
 public abstract class TlsContract(LoopUnderTest subject) : TlsSuite(subject)
 {
     [Theory]

@@ -62,8 +62,8 @@ public abstract class TlsSuite(LoopUnderTest subject) : StreamContract(subject)
     }
 
     /// <summary>
-    /// Fails unless the client refuses the server, which may come to a connection, since in TLS 1.3 its handshake is over before the
-    /// client has answered, but never to a byte.
+    /// Fails unless the client refuses the server, which may come to a connection, since in TLS 1.3 its handshake is over before
+    /// the client has answered, but never to a byte.
     /// </summary>
     protected async Task<TlsException> RequireRefusedAsync(EventLoop loop, TlsServerOptions server, TlsClientOptions client)
     {

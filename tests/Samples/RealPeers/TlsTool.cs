@@ -12,7 +12,8 @@ internal static class TlsTool
     /// <param name="arguments">What it is told.</param>
     /// <param name="input">What it reads.</param>
     /// <param name="until">
-    /// What it is to have written before its input ends, since there are programs that leave with their input; null to end it at once.
+    /// What it is to have written before its input ends, since there are programs that leave with their input; null to end it at
+    /// once.
     /// </param>
     /// <returns>Its exit code, and all that it has written.</returns>
     public static async Task<(int ExitCode, string Output)> RunAsync(
