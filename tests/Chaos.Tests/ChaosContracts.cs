@@ -107,17 +107,9 @@ public sealed class ChaosEpollStartTlsTests() : StartTlsContract(LoopUnderTest.C
 
 public sealed class ChaosEpollTlsTests() : TlsContract(LoopUnderTest.ChaosEpoll);
 
-public sealed class ChaosEpollTlsStreamTests() : TcpStreamContract(LoopUnderTest.ChaosEpoll.OverTls());
-
-public sealed class ChaosEpollTlsCloseTests() : TcpCloseContract(LoopUnderTest.ChaosEpoll.OverTls());
-
-public sealed class ChaosEpollTlsFlowControlTests() : TcpFlowControlContract(LoopUnderTest.ChaosEpoll.OverTls());
-
 public sealed class ChaosUringStartTlsTests() : StartTlsContract(LoopUnderTest.ChaosUring);
 
 public sealed class ChaosUringTlsTests() : TlsContract(LoopUnderTest.ChaosUring);
-
-public sealed class ChaosUringTlsStreamTests() : TcpStreamContract(LoopUnderTest.ChaosUring.OverTls());
 
 public sealed class ChaosSimulatedStartTlsTests() : StartTlsContract(LoopUnderTest.ChaosSimulated);
 

@@ -62,9 +62,3 @@ public sealed class PortableStartTlsTests() : StartTlsContract(LoopKind.Portable
 public sealed class PortableTlsHandshakeTests() : TlsHandshakeContract(LoopKind.Portable);
 
 public sealed class PortableTlsTests() : TlsContract(LoopKind.Portable);
-
-public sealed class PortableTlsStreamTests() : TcpStreamContract(LoopKind.Portable.OverTls());
-
-public sealed class PortableTlsCloseTests() : TcpCloseContract(LoopKind.Portable.OverTls());
-
-public sealed class PortableTlsFlowControlTests() : TcpFlowControlContract(LoopKind.Portable.OverTls());

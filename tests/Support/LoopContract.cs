@@ -37,8 +37,8 @@ public abstract class LoopContract(LoopUnderTest subject)
     /// <summary>Whether a send may take less than the kernel has room for, or nothing.</summary>
     protected bool HasShortTries => subject.HasShortTries;
 
-    /// <summary>Much, in bytes: 64 MiB where a kind has its full run, less under special conditions.</summary>
-    protected int BulkSize => (subject.IsVariant ? 16 : 64) * 1024 * 1024;
+    /// <summary>Much, in bytes: 64 MiB where a kind has its full run, less under special conditions and over TLS.</summary>
+    protected int BulkSize => (ServerTls is not null ? 8 : subject.IsVariant ? 16 : 64) * 1024 * 1024;
 
     /// <inheritdoc cref="LoopUnderTest.ServerTls"/>
     protected TlsServerOptions? ServerTls => subject.ServerTls;

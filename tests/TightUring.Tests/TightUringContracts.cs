@@ -42,5 +42,3 @@ public sealed class TightUringStreamServerTests() : StreamServerContract(LoopUnd
 public sealed class TightUringStartTlsTests() : StartTlsContract(LoopUnderTest.TightUring);
 
 public sealed class TightUringTlsTests() : TlsContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringTlsStreamTests() : TcpStreamContract(LoopUnderTest.TightUring.OverTls());

@@ -74,9 +74,3 @@ public sealed class UringStartTlsTests() : StartTlsContract(LoopKind.Uring);
 public sealed class UringTlsHandshakeTests() : TlsHandshakeContract(LoopKind.Uring);
 
 public sealed class UringTlsTests() : TlsContract(LoopKind.Uring);
-
-public sealed class UringTlsStreamTests() : TcpStreamContract(LoopKind.Uring.OverTls());
-
-public sealed class UringTlsCloseTests() : TcpCloseContract(LoopKind.Uring.OverTls());
-
-public sealed class UringTlsFlowControlTests() : TcpFlowControlContract(LoopKind.Uring.OverTls());
