@@ -144,7 +144,7 @@ public abstract class ServerLimitContract(LoopUnderTest subject) : ServerSuite(s
         Peer silent = Network.ConnectNow(server.EndPoints[0]);
         await UntilAsync(loop, () => server.ConnectionCount == Peers + 1);
         Array.ForEach(peers, peer => peer.SendNow("x"u8));
-        Thread.Sleep(time * 3);
+        Thread.Sleep(time * 3); // no wait for something, but what is tested: the machine's clock goes on, the loop does not
         await SettleAsync(loop);
 
         // Nor who has not, since the silence was ours.

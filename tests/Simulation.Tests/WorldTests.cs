@@ -237,14 +237,18 @@ public sealed class WorldTests
         using var world = new SimulatedWorld();
         EventLoop loop = world.AddHost("a").CreateLoop();
         bool late = false;
-        loop.CallLater(TimeSpan.FromSeconds(1), () => late = true);
+        loop.CallLater(TimeSpan.FromSeconds(1), () => Volatile.Write(ref late, true));
         world.RunUntilIdle();
         Assert.True(world.IsReproducible);
         var result = new TaskCompletionSource<TimeSpan>();
         IDisposable work = world.DeclareForeignWork();
+        Thread driver = Thread.CurrentThread;
         var thread = new Thread(() =>
         {
-            Thread.Sleep(50); // long enough for a clock that is not held to run away
+            // Until the world waits for us, or its clock has run away.
+            SpinWait.SpinUntil(
+                () => Volatile.Read(ref late) || driver.ThreadState.HasFlag(System.Threading.ThreadState.WaitSleepJoin),
+                TimeSpan.FromSeconds(30));
             loop.CallSoonThreadSafe(() => result.SetResult(loop.Time));
             work.Dispose();
         });

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Toolkit.Backends;
+using Toolkit.Transports;
 
 namespace Toolkit.Simulation;
 
@@ -18,20 +19,16 @@ namespace Toolkit.Simulation;
 /// is sent to an end that is gone leaves, and a reset comes back. After the end of both directions nothing can be reset.
 /// </para>
 /// </remarks>
-internal sealed class MemoryBackend : IoBackend
+internal sealed class MemoryBackend : TurnBackend
 {
-    private static readonly Action<object?> s_takeTurn = static self => ((MemoryBackend)self!).TakeTurn();
-
-    private readonly EventLoop _loop;
     private readonly int _window;
 
     // Loop thread only.
     private byte[] _lent = [];
-    private bool _turnIsPosted;
 
     public MemoryBackend(EventLoop loop, MemoryConnectionOptions options)
+        : base(loop)
     {
-        _loop = loop;
         _window = options.Window;
         First = new MemoryHandle(this, options.FirstEndPoint, options.SecondEndPoint, options.Chunking.Begin("to first"));
         Second = new MemoryHandle(this, options.SecondEndPoint, options.FirstEndPoint, options.Chunking.Begin("to second"));
@@ -43,13 +40,6 @@ internal sealed class MemoryBackend : IoBackend
     public MemoryHandle Second { get; }
 
     public override string Name => "memory";
-
-    public override IoClock Clock => _loop.Host.Backend.Clock;
-
-    public override void Attach()
-    {
-        // Nothing here is bound to a thread.
-    }
 
     public override int Poll(long untilTicks)
     {
@@ -64,11 +54,6 @@ internal sealed class MemoryBackend : IoBackend
 
         LastPoll = moved > 0 || HasPendingEnds ? PollEnding.HasMore : PollEnding.ToldAll;
         return told;
-    }
-
-    public override void Wake()
-    {
-        // It never sleeps.
     }
 
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
@@ -138,31 +123,6 @@ internal sealed class MemoryBackend : IoBackend
 
         end.Drop();
         PostTurn();
-    }
-
-    protected override void Dispose(bool disposing)
-    {
-        // There is nothing that the garbage collector does not see.
-    }
-
-    private void PostTurn()
-    {
-        if (!_turnIsPosted)
-        {
-            _turnIsPosted = true;
-            _loop.UnsafeCallSoon(s_takeTurn, this);
-        }
-    }
-
-    private void TakeTurn()
-    {
-        _turnIsPosted = false;
-        SynchronizationContext.SetSynchronizationContext(null); // the loop sets it again after each callback
-        Poll(0);
-        if (LastPoll == PollEnding.HasMore)
-        {
-            PostTurn();
-        }
     }
 
     private int Serve(MemoryHandle end) => ServeReceive(end) + ServeSend(end) + ServeHangUp(end);

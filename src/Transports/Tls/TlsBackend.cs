@@ -27,7 +27,7 @@ namespace Toolkit.Transports;
 /// Plaintext counts as sent when its ciphertext has left. So not much is encrypted ahead: what is left of one batch of records.
 /// </para>
 /// </remarks>
-internal sealed partial class TlsBackend : IoBackend
+internal sealed partial class TlsBackend : TurnBackend
 {
     private const int BufferSize = 64 * 1024;
 
@@ -35,28 +35,24 @@ internal sealed partial class TlsBackend : IoBackend
     private static readonly Action<object?> s_releaseExpired
         = static state => ((TlsBackend)((TlsHandle)state!).Backend).GiveUpRelease((TlsHandle)state!);
 
-    private static readonly Action<object?> s_takeTurn = static self => ((TlsBackend)self!).TakeTurn();
-
-    private readonly EventLoop _loop;
-
     // Loop thread only.
     private readonly Queue<TlsHandle> _queued = new();
     private readonly Queue<TlsHandle> _steps = new();
     private CipherBuffer? _spareOutput = new();
     private byte[]? _ciphertext;
     private byte[]? _plaintext;
-    private bool _turnIsPosted;
 
-    private TlsBackend(EventLoop loop) => _loop = loop;
+    private TlsBackend(EventLoop loop)
+        : base(loop)
+    {
+    }
 
     public override string Name => $"tls({Inner.Name})";
-
-    public override IoClock Clock => Inner.Clock;
 
     /// <summary>Where ciphertext is received into, for the length of a call.</summary>
     public Memory<byte> ReceiveBuffer => _ciphertext ??= GC.AllocateUninitializedArray<byte>(BufferSize);
 
-    private IoBackend Inner => _loop.Host.Backend;
+    private IoBackend Inner => Loop.Host.Backend;
 
     /// <summary>The loop's.</summary>
     public static TlsBackend Of(EventLoop loop) => s_ofLoop.GetValue(loop, static loop => new TlsBackend(loop));
@@ -115,11 +111,6 @@ internal sealed partial class TlsBackend : IoBackend
         BeginIfFlushed(handle);
     }
 
-    public override void Attach()
-    {
-        // Nothing here is bound to a thread.
-    }
-
     public override int Poll(long untilTicks)
     {
         int told = TellPendingEnds();
@@ -145,11 +136,6 @@ internal sealed partial class TlsBackend : IoBackend
 
         LastPoll = HasPendingEnds || _queued.Count > 0 || _steps.Count > 0 ? PollEnding.HasMore : PollEnding.ToldAll;
         return told;
-    }
-
-    public override void Wake()
-    {
-        // It never sleeps.
     }
 
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
@@ -236,14 +222,9 @@ internal sealed partial class TlsBackend : IoBackend
             return;
         }
 
-        _loop.Host.AddResident(released);
-        released.ReleaseLimit = _loop.UnsafeCallLater(
+        Loop.Host.AddResident(released);
+        released.ReleaseLimit = Loop.UnsafeCallLater(
             released.Options.ShutdownTimeout, s_releaseExpired, released);
-    }
-
-    protected override void Dispose(bool disposing)
-    {
-        // There is nothing that the garbage collector does not see.
     }
 
     /// <summary>The time is over for what is left to be sent by a handle that was released.</summary>
@@ -267,7 +248,7 @@ internal sealed partial class TlsBackend : IoBackend
         if (handle is { Current: TlsHandle.Stage.Failed, InputEnd: null, SendFault: SocketError.Success })
         {
             Inner.ShutdownSend(handle.Inner);
-            _ = new LingeringClose(_loop, handle.InnerReceive, FarewellOf(handle.Options));
+            _ = new LingeringClose(Loop, handle.InnerReceive, FarewellOf(handle.Options));
         }
         else
         {
@@ -284,7 +265,7 @@ internal sealed partial class TlsBackend : IoBackend
         {
             handle.ReleaseLimit.Cancel();
             handle.ReleaseLimit = null;
-            _loop.Host.RemoveResident(handle);
+            Loop.Host.RemoveResident(handle);
         }
     }
 
@@ -344,26 +325,6 @@ internal sealed partial class TlsBackend : IoBackend
         {
             handle.IsQueued = true;
             _queued.Enqueue(handle);
-            PostTurn();
-        }
-    }
-
-    private void PostTurn()
-    {
-        if (!_turnIsPosted)
-        {
-            _turnIsPosted = true;
-            _loop.UnsafeCallSoon(s_takeTurn, this);
-        }
-    }
-
-    private void TakeTurn()
-    {
-        _turnIsPosted = false;
-        SynchronizationContext.SetSynchronizationContext(null); // the loop sets it again after each callback
-        Poll(0);
-        if (LastPoll == PollEnding.HasMore)
-        {
             PostTurn();
         }
     }

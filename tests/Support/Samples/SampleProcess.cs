@@ -23,6 +23,8 @@ public sealed partial class SampleProcess : IDisposable
     private readonly StringBuilder _errors = new();
     private readonly TaskCompletionSource _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    private TaskCompletionSource _written = NewWritten(); // ends with the next line that the program writes
+
     private SampleProcess(Process process) => Process = process;
 
     public Process Process { get; }
@@ -112,10 +114,16 @@ public sealed partial class SampleProcess : IDisposable
     /// <summary>Waits until what the program has written is as it should be.</summary>
     public async Task UntilAsync(Func<bool> condition)
     {
-        for (var waited = Stopwatch.StartNew(); !condition(); await Task.Delay(10))
+        while (true)
         {
-            Assert.False(Process.HasExited, $"The program ended: {Output}{Errors}");
-            Assert.True(waited.Elapsed < s_patience, $"It has written: {Output}{Errors}");
+            Task more = Volatile.Read(ref _written).Task; // before the look, or a line between the two would be waited for in vain
+            if (condition())
+            {
+                return;
+            }
+
+            await Task.WhenAny(more, Process.WaitForExitAsync()).WaitAsync(s_patience);
+            Assert.True(more.IsCompleted, $"The program ended: {Output}{Errors}");
         }
     }
 
@@ -198,6 +206,8 @@ public sealed partial class SampleProcess : IDisposable
             ServerId = int.Parse(match.Groups[2].ValueSpan, CultureInfo.InvariantCulture);
             _listening.TrySetResult();
         }
+
+        TellWritten();
     }
 
     private void OnError(string? line)
@@ -208,6 +218,12 @@ public sealed partial class SampleProcess : IDisposable
             {
                 _errors.AppendLine(line);
             }
+
+            TellWritten();
         }
     }
+
+    private static TaskCompletionSource NewWritten() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private void TellWritten() => Interlocked.Exchange(ref _written, NewWritten()).TrySetResult();
 }

@@ -99,7 +99,6 @@ public sealed class RecordingProtocolTests
         first.OnData = (_, _) =>
         {
             within = true;
-            Thread.Sleep(1);
             within = false;
         };
         var second = new RecordingProtocol { OnMade = p => p.Transport.Write("x"u8) };
