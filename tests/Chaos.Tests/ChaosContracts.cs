@@ -1,6 +1,7 @@
 using Toolkit.Tests.Contracts;
 
 // The contracts, with everything happening that the seam allows, except errors: those are the business of ErrorInjectionTests.
+// What stands above transports sees no more of io_uring than of epoll, and is not joined once more.
 namespace Toolkit.Tests.Backends;
 
 public sealed class ChaosEpollAdoptionTests() : AdoptionContract(LoopUnderTest.ChaosEpoll);
@@ -39,25 +40,17 @@ public sealed class ChaosSimulatedSeamTests() : SeamContract(LoopUnderTest.Chaos
 
 public sealed class ChaosEpollServerTests() : ServerContract(LoopUnderTest.ChaosEpoll);
 
-public sealed class ChaosUringServerTests() : ServerContract(LoopUnderTest.ChaosUring);
-
 public sealed class ChaosSimulatedServerTests() : ServerContract(LoopUnderTest.ChaosSimulated);
 
 public sealed class ChaosEpollServerDrainTests() : ServerDrainContract(LoopUnderTest.ChaosEpoll);
-
-public sealed class ChaosUringServerDrainTests() : ServerDrainContract(LoopUnderTest.ChaosUring);
 
 public sealed class ChaosSimulatedServerDrainTests() : ServerDrainContract(LoopUnderTest.ChaosSimulated);
 
 public sealed class ChaosEpollServerLimitTests() : ServerLimitContract(LoopUnderTest.ChaosEpoll);
 
-public sealed class ChaosUringServerLimitTests() : ServerLimitContract(LoopUnderTest.ChaosUring);
-
 public sealed class ChaosSimulatedServerLimitTests() : ServerLimitContract(LoopUnderTest.ChaosSimulated);
 
 public sealed class ChaosEpollServerPauseTests() : ServerPauseContract(LoopUnderTest.ChaosEpoll);
-
-public sealed class ChaosUringServerPauseTests() : ServerPauseContract(LoopUnderTest.ChaosUring);
 
 public sealed class ChaosSimulatedServerPauseTests() : ServerPauseContract(LoopUnderTest.ChaosSimulated);
 
@@ -87,29 +80,19 @@ public sealed class ChaosSimulatedTcpStreamTests() : TcpStreamContract(LoopUnder
 
 public sealed class ChaosEpollRelayTests() : RelayContract(LoopUnderTest.ChaosEpoll);
 
-public sealed class ChaosUringRelayTests() : RelayContract(LoopUnderTest.ChaosUring);
-
 public sealed class ChaosSimulatedRelayTests() : RelayContract(LoopUnderTest.ChaosSimulated);
 
 public sealed class ChaosEpollStreamConnectionTests() : StreamConnectionContract(LoopUnderTest.ChaosEpoll);
 
-public sealed class ChaosUringStreamConnectionTests() : StreamConnectionContract(LoopUnderTest.ChaosUring);
-
 public sealed class ChaosSimulatedStreamConnectionTests() : StreamConnectionContract(LoopUnderTest.ChaosSimulated);
 
 public sealed class ChaosEpollStreamServerTests() : StreamServerContract(LoopUnderTest.ChaosEpoll);
-
-public sealed class ChaosUringStreamServerTests() : StreamServerContract(LoopUnderTest.ChaosUring);
 
 public sealed class ChaosSimulatedStreamServerTests() : StreamServerContract(LoopUnderTest.ChaosSimulated);
 
 public sealed class ChaosEpollStartTlsTests() : StartTlsContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosEpollTlsTests() : TlsContract(LoopUnderTest.ChaosEpoll);
-
-public sealed class ChaosUringStartTlsTests() : StartTlsContract(LoopUnderTest.ChaosUring);
-
-public sealed class ChaosUringTlsTests() : TlsContract(LoopUnderTest.ChaosUring);
 
 public sealed class ChaosSimulatedStartTlsTests() : StartTlsContract(LoopUnderTest.ChaosSimulated);
 

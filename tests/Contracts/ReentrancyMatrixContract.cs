@@ -68,7 +68,7 @@ public abstract class ReentrancyMatrixContract(LoopUnderTest subject) : StreamCo
         Run(async loop =>
         {
             var random = new Random(seed);
-            for (int round = 0; round < 300; round++)
+            for (int round = 0; round < 150; round++)
             {
                 // Most calls are harmless; of those that end it, the scenario would otherwise see little else.
                 int eagerness = random.Next(1, 12);
@@ -105,7 +105,7 @@ public abstract class ReentrancyMatrixContract(LoopUnderTest subject) : StreamCo
         Run(async loop =>
         {
             var random = new Random(seed);
-            for (int round = 0; round < 200; round++)
+            for (int round = 0; round < 100; round++)
             {
                 var actor = new Actor(this, (_, _) => { });
                 Task life = LiveAsync(loop, actor);

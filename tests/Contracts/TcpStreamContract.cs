@@ -144,7 +144,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
     {
         var protocol = new TestProtocol();
         Peer peer = await ConnectPeerAsync(loop, protocol);
-        byte[] data = Pattern(256 * 1024);
+        byte[] data = Pattern(64 * 1024);
         await Network.RunBesideAsync(async () =>
         {
             for (int i = 0; i < data.Length; i++)

@@ -66,9 +66,3 @@ public sealed class EpollTlsTests() : TlsContract(LoopKind.Epoll);
 public sealed class EpollTlsStreamTests() : TcpStreamContract(LoopKind.Epoll.OverTls());
 
 public sealed class EpollTlsCloseTests() : TcpCloseContract(LoopKind.Epoll.OverTls());
-
-public sealed class EpollTlsFlowControlTests() : TcpFlowControlContract(LoopKind.Epoll.OverTls());
-
-public sealed class EpollTlsBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Epoll.OverTls());
-
-public sealed class EpollTlsReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll.OverTls());

@@ -1,6 +1,7 @@
 using Toolkit.Tests.Contracts;
 
-// The contracts, on an io_uring that is short of everything. Those that make no I/O have nothing to say to it.
+// The contracts, on an io_uring that is short of everything. Those that make no I/O have nothing to say to it,
+// and those that stand above transports nothing that these do not.
 namespace Toolkit.Tests.Backends;
 
 public sealed class TightUringBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.TightUring);
@@ -17,13 +18,7 @@ public sealed class TightUringSeamTests() : SeamContract(LoopUnderTest.TightUrin
 
 public sealed class TightUringServerTests() : ServerContract(LoopUnderTest.TightUring);
 
-public sealed class TightUringServerDrainTests() : ServerDrainContract(LoopUnderTest.TightUring);
-
 public sealed class TightUringSoakTests() : SoakContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringServerLimitTests() : ServerLimitContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringServerPauseTests() : ServerPauseContract(LoopUnderTest.TightUring);
 
 public sealed class TightUringTcpCloseTests() : TcpCloseContract(LoopUnderTest.TightUring);
 
@@ -32,13 +27,3 @@ public sealed class TightUringTcpFaultTests() : TcpFaultContract(LoopUnderTest.T
 public sealed class TightUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.TightUring);
 
 public sealed class TightUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringRelayTests() : RelayContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringStreamConnectionTests() : StreamConnectionContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringStreamServerTests() : StreamServerContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringStartTlsTests() : StartTlsContract(LoopUnderTest.TightUring);
-
-public sealed class TightUringTlsTests() : TlsContract(LoopUnderTest.TightUring);

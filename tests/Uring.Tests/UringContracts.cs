@@ -57,10 +57,6 @@ public sealed class WholeBufferUringReentrancyMatrixTests() : ReentrancyMatrixCo
 
 public sealed class WholeBufferUringSeamTests() : SeamContract(LoopUnderTest.WholeBufferUring);
 
-public sealed class WholeBufferUringTcpFaultTests() : TcpFaultContract(LoopUnderTest.WholeBufferUring);
-
-public sealed class WholeBufferUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.WholeBufferUring);
-
 public sealed class WholeBufferUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.WholeBufferUring);
 
 public sealed class UringRelayTests() : RelayContract(LoopKind.Uring);
