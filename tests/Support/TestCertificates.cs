@@ -13,8 +13,11 @@ public static class TestCertificates
     /// <summary>The name that <see cref="Server"/> is for, beside localhost and the loopback addresses.</summary>
     public const string ServerName = "server.test";
 
-    private const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";
-    private const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
+    /// <summary>The use of a server's certificate, and of a client's.</summary>
+    public const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";
+
+    /// <inheritdoc cref="ServerAuthentication"/>
+    public const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
 
     private static readonly Lazy<X509Certificate2> s_authority = new(() => MakeAuthority("Test authority"));
     private static readonly Lazy<X509Certificate2> s_stranger = new(() => MakeAuthority("Another authority"));
@@ -41,7 +44,10 @@ public static class TestCertificates
     /// <summary>A client's.</summary>
     public static X509Certificate2 Client => s_client.Value;
 
-    /// <summary>A server's, of an authority that nobody knows.</summary>
+    /// <summary>An authority that nobody knows.</summary>
+    public static X509Certificate2 UnknownAuthority => s_stranger.Value;
+
+    /// <summary>A server's, of that authority.</summary>
     public static X509Certificate2 OfStranger => s_ofStranger.Value;
 
     public static X509Certificate2 Expired => s_expired.Value;
@@ -50,13 +56,17 @@ public static class TestCertificates
 
     public static X509Certificate2 SelfSigned => s_selfSigned.Value;
 
-    /// <summary>A certificate with its key, for what is not here.</summary>
+    /// <summary>
+    /// A certificate with its key, for what is not here; <paramref name="issuerAddress"/> is where it says that its issuer can be
+    /// downloaded from.
+    /// </summary>
     public static X509Certificate2 Make(
         string name = ServerName,
         X509Certificate2? issuer = null,
         string usage = ServerAuthentication,
         int from = -1,
-        int to = 30)
+        int to = 30,
+        string? issuerAddress = null)
     {
         issuer ??= Authority;
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -73,6 +83,11 @@ public static class TestCertificates
         }
 
         request.CertificateExtensions.Add(names.Build());
+        if (issuerAddress is not null)
+        {
+            request.CertificateExtensions.Add(new X509AuthorityInformationAccessExtension(null, [issuerAddress]));
+        }
+
         byte[] serial = RandomNumberGenerator.GetBytes(12);
         serial[0] &= 0x7F;
         DateTimeOffset now = DateTimeOffset.UtcNow;

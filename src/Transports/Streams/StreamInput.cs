@@ -203,7 +203,23 @@ internal sealed partial class StreamInput : PipeReader, IPendingWaitOwner
         return wait;
     }
 
-    private void VerifyFree()
+    /// <summary>Gives all that nobody has read back to the transport. No read is under way, and the end has not come.</summary>
+    public void GiveBack()
+    {
+        _buffer.EndLoan();
+        foreach (ReadOnlyMemory<byte> piece in _buffer.Sequence)
+        {
+            _connection.Transport.Unread(piece.Span);
+        }
+
+        _buffer.Clear();
+        _examined = 0;
+        UpdateReading();
+    }
+
+    /// <summary>Fails unless a read can begin.</summary>
+    /// <exception cref="InvalidOperationException">One is under way, or the reader was completed.</exception>
+    public void VerifyFree()
     {
         _loop.VerifyAccess();
         if (_kind != Kind.None)

@@ -28,7 +28,10 @@ public sealed record TlsClientOptions : TlsOptions
     /// own, revocation. They are copied for each connection. What is stricter here holds: no renegotiation, no TLS before 1.2,
     /// and no downloads of certificates unless <see cref="SslClientAuthenticationOptions.CertificateChainPolicy"/> says so.
     /// Certificate callbacks are called on the loop's thread, and one that throws or blocks does so for its connection, or for
-    /// all.
+    /// all. One of several <see cref="SslClientAuthenticationOptions.ClientCertificates"/>, or what
+    /// <see cref="SslClientAuthenticationOptions.LocalCertificateSelectionCallback"/> returns, is made ready by .NET, which may
+    /// download its issuers and wait for that, when they are not on this machine: <see cref="Certificate"/> is never
+    /// completed from elsewhere.
     /// </summary>
     public SslClientAuthenticationOptions? Authentication { get; init; }
 
@@ -62,7 +65,7 @@ public sealed record TlsClientOptions : TlsOptions
             ApplicationProtocols = given.ApplicationProtocols,
             CertificateChainPolicy = ChainPolicyFor(given.CertificateChainPolicy, given.CertificateRevocationCheckMode),
             CipherSuitesPolicy = given.CipherSuitesPolicy,
-            ClientCertificateContext = Certificate?.Context ?? given.ClientCertificateContext,
+            ClientCertificateContext = Certificate?.Context ?? given.ClientCertificateContext ?? OnlyOneOf(given),
             ClientCertificates = given.ClientCertificates,
             EnabledSslProtocols = TlsVersions.OrAll(given.EnabledSslProtocols),
             EncryptionPolicy = given.EncryptionPolicy,
@@ -74,6 +77,12 @@ public sealed record TlsClientOptions : TlsOptions
             stream => TlsFailure.TranslateAsync(stream.AuthenticateAsClientAsync(options), check, "server"),
             isServer: false);
     }
+
+    // Of several, SslStream chooses one that the server has asked for.
+    private static SslStreamCertificateContext? OnlyOneOf(SslClientAuthenticationOptions given)
+        => given is { LocalCertificateSelectionCallback: null, ClientCertificates.Count: 1 }
+            ? CertificateContexts.OfflineOf(given.ClientCertificates[0])
+            : null;
 
     private static LocalCertificateSelectionCallback? Wrap(TlsUserCode user, LocalCertificateSelectionCallback? callback)
         => callback is null ? null : (sender, host, certificates, remote, issuers) => user.Call(

@@ -83,11 +83,17 @@ public sealed record TlsServerOptions : TlsOptions
         {
             options.ServerCertificateContext = Certificate.Context;
         }
+        else if (given is { ServerCertificateContext: null, ServerCertificateSelectionCallback: { } select })
+        {
+            return NewEngine(user, check, stream => stream.AuthenticateAsServerAsync(
+                (sender, hello, _, _) => ValueTask.FromResult(Show(options, user.Call(
+                    select, nameof(ServerCertificateSelectionCallback), () => select(sender, hello.ServerName)))),
+                state: null));
+        }
         else
         {
-            options.ServerCertificate = given.ServerCertificate;
             options.ServerCertificateContext = given.ServerCertificateContext;
-            options.ServerCertificateSelectionCallback = Wrap(user, given.ServerCertificateSelectionCallback);
+            Show(options, given.ServerCertificate);
         }
 
         return NewEngine(user, check, stream => stream.AuthenticateAsServerAsync(options));
@@ -96,9 +102,12 @@ public sealed record TlsServerOptions : TlsOptions
     private static SslStreamEngine NewEngine(TlsUserCode user, PeerCertificateCheck? check, Func<SslStream, Task> begin)
         => new(user.Loop, stream => TlsFailure.TranslateAsync(begin(stream), check, "client"), isServer: true);
 
-    private static ServerCertificateSelectionCallback? Wrap(TlsUserCode user, ServerCertificateSelectionCallback? callback)
-        => callback is null ? null : (sender, host) => user.Call(
-            callback, nameof(ServerCertificateSelectionCallback), () => callback(sender, host));
+    private static SslServerAuthenticationOptions Show(SslServerAuthenticationOptions options, X509Certificate? certificate)
+    {
+        options.ServerCertificate = certificate;
+        options.ServerCertificateContext ??= CertificateContexts.OfflineOf(certificate);
+        return options;
+    }
 
     private SslServerAuthenticationOptions Select(TlsUserCode user, SslServerAuthenticationOptions options, string serverName)
     {

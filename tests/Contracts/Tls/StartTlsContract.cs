@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -266,6 +267,92 @@ public abstract class StartTlsContract(LoopUnderTest subject) : TlsSuite(subject
         AssertSame([.. "plain"u8, .. data], protocol.Received);
         peer.Dispose();
     });
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Upgrade_OfStreams_WhatWasNotReadGoesToTheHandshake(bool byteByByte) => Run(async loop =>
+    {
+        Server listening = await loop.StartServerAsync(
+            async connection =>
+            {
+                while (await connection.ReadLineAsync() is { } line)
+                {
+                    if (line.Span.SequenceEqual("STARTTLS"u8))
+                    {
+                        connection.Output.Write("GO\n"u8); // leaves first, without a flush
+                        await connection.StartTlsAsync(Server);
+                        continue;
+                    }
+
+                    string how = connection.Transport.Tls is null ? "plain" : "tls";
+                    await connection.WriteAsync(Encoding.ASCII.GetBytes($"{how} {TextOf(line)}\n"));
+                }
+            },
+            AnyPort);
+        Peer wire = await Network.ConnectAsync(listening.EndPoints[0]);
+        await wire.SendAsync("hello\n"u8.ToArray());
+        Assert.Equal("plain hello\n"u8.ToArray(), await wire.ReadAsync(12));
+        var glued = new GluedPeer(wire, "STARTTLS\n"u8.ToArray(), "GO\n".Length, byteByByte);
+        var peer = new TlsPeer(loop, glued, Client);
+        await peer.Authenticated;
+        await peer.SendAsync("secret\n"u8.ToArray());
+        Assert.Equal("tls secret\n"u8.ToArray(), await peer.ReadAsync(11));
+        peer.Dispose();
+        await UntilAsync(loop, () => listening.ConnectionCount == 0);
+        listening.Close();
+        await UntilDesertedAsync(loop);
+    });
+
+    [Fact]
+    public void Upgrade_OfStreams_BothSidesReadOn() => Run(async loop =>
+    {
+        Server listening = await loop.StartServerAsync(
+            async connection =>
+            {
+                await connection.ReadLineAsync();
+                await connection.WriteAsync("GO\n"u8.ToArray());
+                await connection.StartTlsAsync(Server);
+                while (await connection.ReadAsync() is { IsEmpty: false } data)
+                {
+                    await connection.WriteAsync(data);
+                }
+            },
+            AnyPort);
+        await using StreamConnection client = await loop.OpenConnectionAsync(listening.EndPoints[0]);
+        await client.WriteAsync("STARTTLS\n"u8.ToArray());
+        Assert.Equal("GO", TextOf((await client.ReadLineAsync())!.Value));
+        Task upgrade = client.StartTlsAsync(Client);
+        byte[] data = Pattern(200_000);
+        byte[] received = new byte[data.Length];
+        Task reading = client.ReadExactlyAsync(received).AsTask();
+        await client.WriteAsync(data);
+        await upgrade;
+        await reading;
+        AssertSame(data, received);
+        Assert.NotNull(client.Transport.Tls);
+        listening.Close();
+    });
+
+    [Fact]
+    public void Upgrade_OfAStreamThatIsRead_IsRefused() => Run(async loop =>
+    {
+        var connection = new StreamConnection();
+        Server listening = await loop.CreateServerAsync(() => connection, AnyPort);
+        Peer peer = await Network.ConnectAsync(listening.EndPoints[0]);
+        await UntilAsync(loop, () => listening.ConnectionCount == 1);
+        Task<ReadOnlyMemory<byte>> reading = connection.ReadAsync().AsTask();
+        Assert.Throws<InvalidOperationException>(() => { _ = connection.StartTlsAsync(Server); });
+        await peer.SendAsync("still plain"u8.ToArray());
+        Assert.Equal("still plain"u8.ToArray(), (await reading).ToArray());
+        connection.CompleteWrites();
+        Assert.Throws<InvalidOperationException>(() => { _ = connection.StartTlsAsync(Client); });
+        connection.Abort();
+        peer.Dispose();
+        listening.Close();
+    });
+
+    private static string TextOf(ReadOnlyMemory<byte> bytes) => Encoding.ASCII.GetString(bytes.Span);
 
     private static IPEndPoint AnyPort => new(IPAddress.Loopback, 0);
 

@@ -111,6 +111,25 @@ public abstract class TlsContract(LoopUnderTest subject) : TlsSuite(subject)
     });
 
     [Fact]
+    public void Client_SessionOfOneHost_IsNoneForAnother() => Run(async loop =>
+    {
+        for (int i = 0; i < 2; i++)
+        {
+            var server = Watch(new TestProtocol());
+            var client = Watch(new TestProtocol());
+            await ConnectAsync(loop, server, client); // the second has a ticket of the first
+            server.Transport.Write("x"u8); // behind the ticket, so that it was read
+            await UntilAsync(loop, () => client.ReceivedLength == 1);
+            await EndAsync(client, server);
+        }
+
+        TlsException exception = await RequireRefusedAsync(loop, Server, Client with { TargetHost = "other.test" });
+        Assert.Contains("it is not for other.test", exception.Message, StringComparison.Ordinal);
+        exception = await RequireRefusedAsync(loop, Server, Client with { TrustedRoots = [TestCertificates.UnknownAuthority] });
+        Assert.Contains("issuer", exception.Message, StringComparison.Ordinal);
+    });
+
+    [Fact]
     public void Client_OwnCheck_DecidesAndMayThrow() => Run(async loop =>
     {
         var found = new List<SslPolicyErrors>();
