@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.IO.Enumeration;
+using System.Security.Cryptography.X509Certificates;
 using Toolkit;
 using Toolkit.Bench;
 using Toolkit.Bench.Cells;
@@ -80,7 +81,8 @@ var loop = new Option<LoopKind>("--loop");
 var style = new Option<ToolkitStyle>("--style");
 var spin = new Option<int>("--spin");
 var buffer = new Option<int>("--buffer");
-var serve = new Command("serve") { kind, mode, loop, style, spin, buffer };
+var tls = new Option<string[]>("--tls") { Arity = new ArgumentArity(2, 2), AllowMultipleArgumentsPerToken = true };
+var serve = new Command("serve") { kind, mode, loop, style, spin, buffer, tls };
 serve.Hidden = true;
 serve.SetAction(Serve);
 var runner = new Argument<string>("runner");
@@ -149,6 +151,7 @@ static int List()
 async Task Serve(ParseResult result)
 {
     ServerMode serverMode = result.GetValue(mode);
+    X509Certificate2? certificate = result.GetValue(tls) is [var pem, var key] ? X509Certificate2.CreateFromPemFile(pem, key) : null;
     switch (result.GetValue(kind))
     {
         case "toolkit":
@@ -156,6 +159,7 @@ async Task Serve(ParseResult result)
             {
                 Loop = result.GetValue(loop),
                 Style = result.GetValue(style),
+                Certificate = certificate,
                 Spin = TimeSpan.FromMicroseconds(result.GetValue(spin)),
             });
             break;
@@ -163,7 +167,7 @@ async Task Serve(ParseResult result)
             await SocketServer.RunAsync(serverMode, result.GetValue(buffer));
             break;
         case "kestrel":
-            await KestrelServer.RunAsync(serverMode);
+            await KestrelServer.RunAsync(serverMode, certificate);
             break;
     }
 }

@@ -45,6 +45,9 @@ internal sealed record Cell
     /// <summary>Bytes of a message.</summary>
     public int Size { get; init; } = Frame.Size;
 
+    /// <summary>Whether all of it is encrypted, by TLS 1.3.</summary>
+    public bool IsTls { get; init; }
+
     /// <summary>The figure that the cell is about.</summary>
     public Metric Metric { get; init; } = Metric.CpuPerRequest;
 

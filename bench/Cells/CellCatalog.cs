@@ -19,6 +19,9 @@ internal static class CellCatalog
            from connections in (int[])[1, UsualConnections, 1000]
            from depth in (int[])[1, 16]
            select Echo(size.Size, size.Name, connections, depth),
+        .. from size in s_echoSizes
+           from depth in (int[])[1, 16]
+           select OverTls(Echo(size.Size, size.Name, UsualConnections, depth), "Echo over TLS", $"{size.Name}, "),
         Framed(16),
         Framed(128),
         new()
@@ -39,16 +42,11 @@ internal static class CellCatalog
             Connections = BulkConnections,
             Size = Mebibyte,
         },
-        new()
-        {
-            Name = "churn",
-            Group = "Churn",
-            Title = "connect, echo 64 B, close",
-            Workload = Workload.Churn,
-            Connections = UsualConnections,
-        },
+        Churn,
+        OverTls(Churn with { Title = "connect, shake hands, echo 64 B, close" }, Churn.Group),
         Idle(2000),
         Idle(18000),
+        OverTls(Idle(2000), "Idle memory"),
         new() { Name = "latency", Group = "Latency", Title = "64 B, one connection", Metric = Metric.P50 },
         new()
         {
@@ -65,6 +63,15 @@ internal static class CellCatalog
     public static IReadOnlyList<string> Quick { get; } =
         ["echo-64-c64-d1", "echo-1024-c64-d1", "framed-d16", "churn", "idle-2000", "latency"];
 
+    private static Cell Churn => new()
+    {
+        Name = "churn",
+        Group = "Churn",
+        Title = "connect, echo 64 B, close",
+        Workload = Workload.Churn,
+        Connections = UsualConnections,
+    };
+
     public static string EchoName(int size, int connections, int depth) => $"echo-{size}-c{connections}-d{depth}";
 
     private static Cell Echo(int size, string sizeName, int connections, int depth) => new()
@@ -75,6 +82,14 @@ internal static class CellCatalog
         Connections = connections,
         Depth = depth,
         Size = size,
+    };
+
+    private static Cell OverTls(Cell cell, string group, string prefix = "TLS: ") => cell with
+    {
+        Name = $"tls-{cell.Name}",
+        Group = group,
+        Title = prefix + cell.Title,
+        IsTls = true,
     };
 
     private static Cell Framed(int depth) => new()

@@ -62,6 +62,12 @@ internal static class GoalCatalog
         ]),
         Memory(1200, PeerCatalog.EpollStreams, "idle-2000"),
         Memory(1200, PeerCatalog.EpollStreams, "idle-18000"),
+        .. CellCatalog.All.Where(cell => cell is { IsTls: true, Workload: Workload.Echo }).SelectMany(cell => (Goal[])
+        [
+            AtMost(0.80, PeerCatalog.Epoll, PeerCatalog.Kestrel, cell.Name),
+            AtMost(1.00, PeerCatalog.Epoll, PeerCatalog.Uvloop, cell.Name),
+        ]),
+        AtMost(1.00, PeerCatalog.Epoll, PeerCatalog.Kestrel, "tls-churn"),
         Primitive(40, PrimitiveName.CallSoon),
         Primitive(150, PrimitiveName.PostOwnThread),
         Primitive(150, PrimitiveName.PostOtherThread),

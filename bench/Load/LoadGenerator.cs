@@ -36,10 +36,13 @@ internal sealed class LoadGenerator(TimeSpan window)
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
-    private readonly NativeProgram _program = new("Load/load.c");
+    private readonly NativeProgram _plain = new("Load/load.c");
+    private readonly NativeProgram _tls = new("Load/load.c", "ssl", "crypto") { Define = "TLS" };
 
+    /// <param name="cells">What it is to do.</param>
     /// <returns>Why it cannot be had; null if it can.</returns>
-    public string? Build() => _program.Build().Error;
+    public string? Build(IEnumerable<Cell> cells)
+        => cells.Select(cell => ProgramFor(cell).Build().Error).FirstOrDefault(error => error is not null);
 
     /// <summary>Measures a window.</summary>
     /// <param name="cell">What it does.</param>
@@ -77,6 +80,8 @@ internal sealed class LoadGenerator(TimeSpan window)
         talk.Write("\n");
     }
 
+    private NativeProgram ProgramFor(Cell cell) => cell.IsTls ? _tls : _plain;
+
     private LineTalk Start(Cell cell, int connections, ServerProcess server, WarmUp warmUp)
     {
         IEnumerable<string> numbers = ((int[])
@@ -85,6 +90,6 @@ internal sealed class LoadGenerator(TimeSpan window)
             .. ((TimeSpan[])[window, warmUp.Least, warmUp.Most]).Select(time => (int)time.TotalMilliseconds),
         ]).Select(number => number.ToString(CultureInfo.InvariantCulture));
         return new LineTalk("The generator", ExternalProgram.PinTo(
-            LoadCore, _program.Build().Path!, [cell.Workload.ToString().ToLowerInvariant(), .. numbers]));
+            LoadCore, ProgramFor(cell).Build().Path!, [cell.Workload.ToString().ToLowerInvariant(), .. numbers]));
     }
 }

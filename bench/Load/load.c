@@ -9,6 +9,8 @@
 //   idle   each connection echoes once and is held
 //   slow   the first connection echoes, and alone is measured; each of the others sends a byte a second
 //
+// Compiled with TLS, it speaks TLS 1.3 on each connection, whose handshake is a full one: no session is kept.
+//
 // It is warm when two windows have agreed within 5 % after the least time, or when the most is over.
 //
 // It speaks in lines, and waits for a line after each: "ready" when it is warm (or holds its connections), "measured" after the
@@ -33,6 +35,10 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#endif
 
 enum { PERIOD = 4093, CHUNK = 256 * 1024, EVENTS = 1024, TIMEOUT_S = 10, CONNECT_BATCH = 128 };
 enum { SUB_BUCKETS = 64, BUCKETS = 64 * SUB_BUCKETS };
@@ -52,7 +58,11 @@ struct batch {
 struct connection {
     int fd;
     bool connecting;
+    bool shaking;           // in the handshake of what is between it and the socket, if there is anything
     bool wants_writable;
+#ifdef TLS
+    SSL *tls;
+#endif
     uint32_t offset;        // where in the pattern its stream starts
     uint64_t allowed;       // bytes that may have been sent
     uint64_t sent;
@@ -124,6 +134,98 @@ static void check(const struct connection *c, const char *data, size_t length)
     if (c->received + length > c->sent)
         die("%llu bytes came back of %llu", (unsigned long long)(c->received + length), (unsigned long long)c->sent);
 }
+
+// --- The wire: what is between a connection and its socket ------------------------------------------------------------
+//
+// Sends and receives like a socket: -1 with EAGAIN when nothing goes, 0 at the end.
+
+static void want_writable(struct connection *c, bool wanted);
+
+#ifdef TLS
+
+static SSL_CTX *context;
+
+static void prepare_wire(void)
+{
+    context = SSL_CTX_new(TLS_client_method());
+    if (context == NULL || SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1)
+        die("OpenSSL has no TLS 1.3");
+    SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+}
+
+static void open_wire(struct connection *c)
+{
+    c->tls = SSL_new(context);
+    SSL_set_fd(c->tls, c->fd);
+    SSL_set_tlsext_host_name(c->tls, "localhost");
+    SSL_set_connect_state(c->tls);
+    c->shaking = true;
+}
+
+static void close_wire(struct connection *c) { SSL_free(c->tls); }
+
+static ssize_t result_of(struct connection *c, int n)
+{
+    if (n > 0)
+        return n;
+    switch (SSL_get_error(c->tls, n)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        errno = EAGAIN;
+        return -1;
+    case SSL_ERROR_ZERO_RETURN:
+        return 0;
+    case SSL_ERROR_SYSCALL:
+        return errno == 0 ? 0 : -1;
+    default:
+        die("TLS: %s", ERR_reason_error_string(ERR_peek_error()));
+    }
+}
+
+// Whether the handshake is done.
+static bool shake_hands(struct connection *c)
+{
+    int n = SSL_do_handshake(c->tls);
+    if (n == 1) {
+        c->shaking = false;
+        return true;
+    }
+    if (result_of(c, n) == 0 || errno != EAGAIN)
+        die("the server ended a handshake");
+    want_writable(c, SSL_want_write(c->tls));
+    return false;
+}
+
+static ssize_t wire_send(struct connection *c, const void *data, size_t length)
+{
+    return result_of(c, SSL_write(c->tls, data, (int)length));
+}
+
+static ssize_t wire_receive(struct connection *c, void *data, size_t length)
+{
+    return result_of(c, SSL_read(c->tls, data, (int)length));
+}
+
+#else
+
+static void prepare_wire(void) { }
+static void open_wire(struct connection *c) { c->shaking = false; }
+static void close_wire(struct connection *c) { (void)c; }
+static bool shake_hands(struct connection *c) { return !c->shaking; }
+
+static ssize_t wire_send(struct connection *c, const void *data, size_t length)
+{
+    return send(c->fd, data, length, MSG_NOSIGNAL);
+}
+
+static ssize_t wire_receive(struct connection *c, void *data, size_t length)
+{
+    return recv(c->fd, data, length, 0);
+}
+
+#endif
 
 // --- Latencies: a histogram with buckets of 1.6 % ---------------------------------------------------------------------
 
@@ -205,13 +307,16 @@ static void connect_blocking(struct connection *c)
     setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     if (connect(c->fd, (struct sockaddr *)&server, sizeof server) != 0)
         die("connect: %s", strerror(errno));
+    open_wire(c);
+    if (!shake_hands(c))
+        die("the server does not answer the handshake");
 }
 
 static void send_allowed(struct connection *c)
 {
     while (c->sent < c->allowed) {
         uint64_t length = c->allowed - c->sent;
-        ssize_t n = send(c->fd, pattern_at(c, c->sent), length < CHUNK ? length : CHUNK, MSG_NOSIGNAL);
+        ssize_t n = wire_send(c, pattern_at(c, c->sent), length < CHUNK ? length : CHUNK);
         if (n < 0) {
             if (errno == EAGAIN)
                 break;
@@ -264,13 +369,14 @@ static void end_newcomer(struct connection *c)
 {
     struct linger reset = { .l_onoff = 1, .l_linger = 0 };
     setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close_wire(c);
     close(c->fd);
     begin_newcomer(c);
 }
 
 static void receive_echo(struct connection *c)
 {
-    ssize_t n = recv(c->fd, incoming, sizeof incoming, 0);
+    ssize_t n = wire_receive(c, incoming, sizeof incoming);
     if (n < 0 && errno == EAGAIN)
         return;
     if (n <= 0)
@@ -300,7 +406,13 @@ static void on_event(struct connection *c, uint32_t events)
         if (error != 0)
             die("connect: %s", strerror(error));
         c->connecting = false;
+        open_wire(c);
         c->allowed = size;
+    }
+    if (c->shaking) {
+        if (!shake_hands(c))
+            return;
+        send_allowed(c);
     }
     if (events & EPOLLOUT) {
         if (workload == BULK)
@@ -467,9 +579,12 @@ static void open_all(void)
 
 static void receive_exactly(struct connection *c, void *data, size_t length)
 {
-    ssize_t n = recv(c->fd, data, length, MSG_WAITALL);
-    if (n != (ssize_t)length)
-        die("%zd of %zu bytes came back: %s", n, length, n < 0 ? strerror(errno) : "end of stream");
+    for (size_t had = 0; had < length;) {
+        ssize_t n = wire_receive(c, (char *)data + had, length - had);
+        if (n <= 0)
+            die("%zu of %zu bytes came back: %s", had, length, n < 0 ? strerror(errno) : "end of stream");
+        had += (size_t)n;
+    }
 }
 
 // At the end of a one-way stream the server says how many bytes it has had.
@@ -478,7 +593,7 @@ static void check_counts(void)
     for (uint32_t i = 0; i < connection_count; i++) {
         struct connection *c = &connections[i];
         uint64_t counted = 0;
-        fcntl(c->fd, F_SETFL, 0);
+        fcntl(c->fd, F_SETFL, 0); // without TLS: nobody counts a stream that is encrypted
         shutdown(c->fd, SHUT_WR);
         receive_exactly(c, &counted, sizeof counted);
         if (counted != c->sent)
@@ -490,7 +605,7 @@ static void echo_once(uint32_t first, uint32_t last)
 {
     for (uint32_t i = first; i < last; i++) {
         struct connection *c = &connections[i];
-        if (send(c->fd, pattern_at(c, c->sent), size, MSG_NOSIGNAL) != (ssize_t)size)
+        if (wire_send(c, pattern_at(c, c->sent), size) != (ssize_t)size)
             die("send: %s", strerror(errno));
         c->sent += size;
     }
@@ -544,6 +659,7 @@ int main(int count, char **arguments)
     setrlimit(RLIMIT_NOFILE, &descriptors);
 
     make_pattern();
+    prepare_wire();
     epoll = epoll_create1(EPOLL_CLOEXEC);
     connections = calloc(connection_count, sizeof *connections);
     for (uint32_t i = 0; i < connection_count; i++) {

@@ -57,7 +57,7 @@ internal sealed class Rounds(Plan plan)
     private readonly Dictionary<Peer, ServerProcess> _servers = [];
 
     /// <returns>Why nothing can be measured; null if it can.</returns>
-    public string? Prepare() => _load.Build();
+    public string? Prepare() => _load.Build(plan.Cells);
 
     /// <param name="succeeded">Called with each measurement.</param>
     /// <param name="failed">Called with what came of one that failed.</param>

@@ -33,7 +33,7 @@ internal sealed class DotNetPeer(string name, string title, params string[] argu
     {
         string[] buffer = ChoosesBuffer ? ["--buffer", $"{(cell.IsBulk ? BulkBuffer : UsualBuffer)}"] : [];
         ProcessStartInfo start = ExternalProgram.PinTo(
-            ServerCore, Environment.ProcessPath!, ["serve", .. arguments, "--mode", ModeOf(cell), .. buffer]);
+            ServerCore, Environment.ProcessPath!, ["serve", .. arguments, "--mode", ModeOf(cell), .. TlsArgumentsOf(cell), .. buffer]);
         start.Environment[InlineVariable] = InlineCompletions ? "1" : "0";
         return start;
     }

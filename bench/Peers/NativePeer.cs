@@ -27,7 +27,7 @@ internal sealed class NativePeer(string name, string title, NativeProgram progra
     }
 
     public override bool Serves(Cell cell)
-        => cell.Mode != ServerMode.Framed && (Buffer is null || cell.IsBulk);
+        => base.Serves(cell) && cell.Mode != ServerMode.Framed && (Buffer is null || cell.IsBulk);
 
     public override ProcessStartInfo Start(Cell cell)
     {

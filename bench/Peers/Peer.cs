@@ -23,16 +23,23 @@ internal abstract class Peer(string name, string title)
     /// <summary>Whether it gets faster while it runs, as what is compiled just in time does.</summary>
     public virtual bool CompilesWhileRunning => false;
 
+    /// <summary>Whether it takes part in what is encrypted.</summary>
+    public bool SpeaksTls { get; init; }
+
     /// <summary>Builds it, if it must be built.</summary>
     public abstract Presence Probe();
 
     /// <summary>Which cells it takes part in; null for all that it can.</summary>
     public Predicate<Cell>? Cells { get; init; }
 
-    public virtual bool Serves(Cell cell) => Cells is null || Cells(cell);
+    public virtual bool Serves(Cell cell) => (SpeaksTls || !cell.IsTls) && (Cells is null || Cells(cell));
 
     /// <summary>How it is started for a cell that it serves, after it was found to be present.</summary>
     public abstract ProcessStartInfo Start(Cell cell);
+
+    /// <summary>How its program is told where the certificate and its key are.</summary>
+    protected static string[] TlsArgumentsOf(Cell cell)
+        => cell.IsTls ? ["--tls", BenchCertificate.Certificate, BenchCertificate.Key] : [];
 
     protected static string ModeOf(Cell cell) => cell.Mode.ToString().ToLowerInvariant();
 }

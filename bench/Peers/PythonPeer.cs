@@ -21,5 +21,5 @@ internal sealed class PythonPeer(string name, string title, string loop) : Peer(
     }
 
     public override ProcessStartInfo Start(Cell cell)
-        => ExternalProgram.PinTo(ServerCore, Interpreter, s_script, loop, UsesStreams ? "streams" : ModeOf(cell));
+        => ExternalProgram.PinTo(ServerCore, Interpreter, [s_script, loop, UsesStreams ? "streams" : ModeOf(cell), .. TlsArgumentsOf(cell)]);
 }

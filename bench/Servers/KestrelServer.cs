@@ -2,6 +2,8 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Pipelines;
 using System.Net;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -18,16 +20,25 @@ internal static class KestrelServer
 {
     private const int Backlog = 4096;
 
-    public static async Task RunAsync(ServerMode mode)
+    public static async Task RunAsync(ServerMode mode, X509Certificate2? certificate)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseSockets(sockets => sockets.Backlog = Backlog);
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => _ = mode switch
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
         {
-            ServerMode.Framed => listen.UseConnectionHandler<FramedHandler>(),
-            ServerMode.Bulk => listen.UseConnectionHandler<BulkHandler>(),
-            _ => listen.UseConnectionHandler<EchoHandler>(),
+            if (certificate is not null)
+            {
+                listen.UseHttps(certificate, https => https.SslProtocols = SslProtocols.Tls13);
+            }
+
+            _ = mode switch
+            {
+                ServerMode.Framed => listen.UseConnectionHandler<FramedHandler>(),
+                ServerMode.Bulk => listen.UseConnectionHandler<BulkHandler>(),
+                _ => listen.UseConnectionHandler<EchoHandler>(),
+            };
         }));
 
         await using WebApplication application = builder.Build();

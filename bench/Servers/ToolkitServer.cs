@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 
 namespace Toolkit.Bench.Servers;
 
@@ -19,6 +21,9 @@ internal sealed record ToolkitServerOptions
     public ToolkitStyle Style { get; init; }
 
     public TimeSpan Spin { get; init; }
+
+    /// <summary>What it shows over TLS; null for a server without.</summary>
+    public X509Certificate2? Certificate { get; init; }
 }
 
 /// <summary>The toolkit, as its guide has it.</summary>
@@ -31,7 +36,15 @@ internal static class ToolkitServer
             async loop =>
             {
                 var anyPort = new IPEndPoint(IPAddress.Loopback, 0);
-                var serverOptions = new ServerOptions { Backlog = Backlog };
+                var serverOptions = new ServerOptions
+                {
+                    Backlog = Backlog,
+                    Tls = options.Certificate is not { } certificate ? null : new TlsServerOptions
+                    {
+                        Certificate = TlsCertificate.From(certificate),
+                        Authentication = new() { EnabledSslProtocols = SslProtocols.Tls13 },
+                    },
+                };
                 Server server = options.Style == ToolkitStyle.Streams
                     ? await loop.StartServerAsync(EchoAsync, anyPort, serverOptions)
                     : await loop.CreateServerAsync(() => Create(mode, options.Style), anyPort, serverOptions);

@@ -1,11 +1,13 @@
 """A server on asyncio's protocols or streams, on its own loop or on uvloop.
 
-    server.py asyncio|uvloop echo|framed|bulk|streams      says "listening PORT", and ends with its standard input
+    server.py asyncio|uvloop echo|framed|bulk|streams [--tls CERTIFICATE KEY]
+                                                           says "listening PORT", and ends with its standard input
     server.py asyncio|uvloop --version                     says which
 """
 
 import asyncio
 import resource
+import ssl
 import sys
 
 FRAME = 64
@@ -63,12 +65,12 @@ async def echo(reader, writer):
     writer.close()
 
 
-async def serve(protocol):
+async def serve(protocol, context):
     loop = asyncio.get_running_loop()
     if protocol is None:
-        server = await asyncio.start_server(echo, "127.0.0.1", 0, backlog=4096)
+        server = await asyncio.start_server(echo, "127.0.0.1", 0, backlog=4096, ssl=context)
     else:
-        server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=4096)
+        server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=4096, ssl=context)
     ended = loop.create_future()
     loop.add_reader(0, lambda: ended.done() or ended.set_result(None))
     print("listening", server.sockets[0].getsockname()[1], flush=True)
@@ -76,7 +78,7 @@ async def serve(protocol):
 
 
 def main():
-    kind, mode = sys.argv[1:]
+    kind, mode, *files = sys.argv[1:]
     if kind == "uvloop":
         import uvloop
 
@@ -88,7 +90,12 @@ def main():
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    asyncio.run(serve({"echo": Echo, "framed": Framed, "bulk": Bulk, "streams": None}[mode]))
+    context = None
+    if files:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_cert_chain(files[1], files[2])
+    asyncio.run(serve({"echo": Echo, "framed": Framed, "bulk": Bulk, "streams": None}[mode], context))
 
 
 main()
