@@ -39,7 +39,8 @@ internal sealed class SslStreamEngine : TlsEngine
     private readonly bool _isServer;
     private Func<SslStream, Task>? _begin;
     private Task? _handshake;
-    private Task<int>? _waiting; // for a decrypted record
+    private ValueTask<int> _waiting; // for a decrypted record; never a task, which would be allocated for each
+    private bool _isWaiting;
     private ExceptionDispatchInfo? _failure;
     private bool _isInStep;
     private bool _isDisposed;
@@ -169,7 +170,7 @@ internal sealed class SslStreamEngine : TlsEngine
             {
                 ValueTask<int> read = _ssl.ReadAsync(buffer[produced..]);
                 Debug.Assert(read.IsCompleted, "A record was decrypted, so there is nothing to wait for.");
-                int count = read.AsTask().GetAwaiter().GetResult();
+                int count = read.GetAwaiter().GetResult();
                 _isClosed = count == 0;
                 produced += count;
             }
@@ -185,16 +186,10 @@ internal sealed class SslStreamEngine : TlsEngine
 
     private bool HasDecrypted()
     {
-        if (_waiting is null)
+        if (!_isWaiting)
         {
-            ValueTask<int> read = _ssl.ReadAsync(Memory<byte>.Empty);
-            if (read.IsCompletedSuccessfully)
-            {
-                _ = read.Result;
-                return true;
-            }
-
-            _waiting = read.AsTask();
+            _waiting = _ssl.ReadAsync(Memory<byte>.Empty);
+            _isWaiting = true;
         }
         else
         {
@@ -206,8 +201,9 @@ internal sealed class SslStreamEngine : TlsEngine
             return false;
         }
 
-        Task<int> done = _waiting;
-        _waiting = null;
+        ValueTask<int> done = _waiting;
+        _waiting = default;
+        _isWaiting = false;
         done.GetAwaiter().GetResult();
         return true;
     }
@@ -233,11 +229,7 @@ internal sealed class SslStreamEngine : TlsEngine
     private void Free()
     {
         _wire.Break();
-        Observe(_handshake);
-        Observe(_waiting);
+        _ = _handshake?.Exception; // nobody else asks any more what came of it
         _ssl.Dispose();
     }
-
-    // Nobody else asks any more what came of it.
-    private static void Observe(Task? task) => _ = task?.Exception;
 }
