@@ -72,3 +72,7 @@ public sealed class EpollTlsFlowControlTests() : TcpFlowControlContract(LoopKind
 public sealed class EpollTlsBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Epoll.OverTls());
 
 public sealed class EpollTlsReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll.OverTls());
+
+public sealed class EpollHandlePassingTests() : HandlePassingContract(LoopKind.Epoll);
+
+public sealed class EpollUnixSocketTests() : UnixSocketContract(LoopKind.Epoll);
