@@ -6,7 +6,7 @@ public sealed record ServerOptions
     /// <summary>The defaults.</summary>
     public static ServerOptions Default { get; } = new();
 
-    private static readonly UnixFileMode s_permissions = (UnixFileMode)0b111_111_111;
+    private const UnixFileMode Permissions = (UnixFileMode)0b111_111_111;
 
     /// <summary>How many connections may wait to be accepted. 512 by default; the system may have a lower bound.</summary>
     public int Backlog { get; init; } = 512;
@@ -96,7 +96,7 @@ public sealed record ServerOptions
         Tcp.Validate();
         Tls?.Validate();
         HandlePassing.Validate(MaxReceivedHandles, Tls is not null, nameof(MaxReceivedHandles));
-        if ((UnixMode & ~s_permissions) != UnixFileMode.None)
+        if ((UnixMode & ~Permissions) != UnixFileMode.None)
         {
             throw new ArgumentOutOfRangeException(nameof(UnixMode), UnixMode, "A socket has permissions, and no other mode bits.");
         }

@@ -121,7 +121,7 @@ public abstract class HandlePassingContract(LoopUnderTest subject) : UnixSuite(s
         RequirePassing();
         (TestProtocol server, TestProtocol client) = await ConnectPairAsync(loop, options: s_taking);
         using var pipe = new AnonymousPipeServerStream(PipeDirection.In);
-        SafeHandle end = pipe.ClientSafePipeHandle;
+        using SafeHandle end = pipe.ClientSafePipeHandle;
         client.Transport.WriteWithHandles("x"u8, end, end, end, end, end);
 
         ConnectionException reason = Assert.IsType<ConnectionException>(await server.Lost.Task);
