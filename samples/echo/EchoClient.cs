@@ -14,7 +14,11 @@ internal sealed class EchoClient : Protocol
         try
         {
             TlsClientOptions? tls = withTls
-                ? new TlsClientOptions { TargetHost = path is null ? null : host, TrustedRoots = authority is null ? null : TlsCertificate.LoadRoots(authority) }
+                ? new TlsClientOptions
+                {
+                    TargetHost = path is null ? null : host,
+                    TrustedRoots = authority is null ? null : TlsCertificate.LoadRoots(authority),
+                }
                 : null;
             return EventLoop.Run(
                 async loop =>

@@ -11,15 +11,17 @@ public static class ListeningSockets
     extension(EventLoop loop)
     {
         /// <summary>
-        /// Serves on TCP and Unix stream sockets that listen already: inherited (<see cref="SocketActivation"/>), or made elsewhere in the process.
+        /// Serves on TCP and Unix stream sockets that listen already: inherited (<see cref="SocketActivation"/>), or made
+        /// elsewhere in the process.
         /// On all, or on none. Loop thread only.
         /// </summary>
         /// <remarks>
         /// The loop makes descriptors of its own and closes the sockets, so whoever disposes them later does no harm; when this
         /// throws, they are still the caller's. Nothing may be in flight on them, and they are non-blocking from here on, for
         /// other processes that hold them too. How they listen is settled: of the options, the backlog and the reuse of addresses
-        /// and ports do not matter, nor the mode of a Unix socket, whose path is nobody's of the server's to remove. (A .NET socket that was
-        /// bound to a path by <see cref="Socket.Bind"/> removes it when it is closed, and so with its adoption.) A socket on <c>::</c> may serve IPv4 as well, whose peers then have addresses within IPv6.
+        /// and ports do not matter, nor the mode of a Unix socket, whose path is not removed by the server. (A .NET socket that
+        /// was bound to a path by <see cref="Socket.Bind"/> removes it when it is closed, and so with its adoption.) A socket on
+        /// <c>::</c> may serve IPv4 as well, whose peers then have addresses within IPv6.
         /// </remarks>
         /// <param name="factory">Makes a protocol for each connection.</param>
         /// <param name="sockets">At least one; the server's from success on.</param>

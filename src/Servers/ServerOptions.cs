@@ -61,9 +61,9 @@ public sealed record ServerOptions
     public UnixFileMode UnixMode { get; init; } = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     /// <summary>
-    /// Whether <c>@name</c> (or <c>\0name</c>) is an abstract name of Linux, instead of a mistake. Off by default: such a name has
-    /// no mode, so every user of the machine may connect to it, and be looked at (<see cref="Transport.PeerCredentials"/>), and
-    /// whoever is first on the machine has it. Of <c>CreateUnixServerAsync</c> alone.
+    /// Whether <c>@name</c> (or <c>\0name</c>) is an abstract name of Linux, instead of a mistake. Off by default: such a name
+    /// has no mode, so every user of the machine may connect to it, and be looked at (<see cref="Transport.PeerCredentials"/>),
+    /// and whoever is first on the machine has it. Of <c>CreateUnixServerAsync</c> alone.
     /// </summary>
     public bool AllowAbstractName { get; init; }
 
@@ -98,7 +98,8 @@ public sealed record ServerOptions
         HandlePassing.Validate(MaxReceivedHandles, Tls is not null, nameof(MaxReceivedHandles));
         if ((UnixMode & ~Permissions) != UnixFileMode.None)
         {
-            throw new ArgumentOutOfRangeException(nameof(UnixMode), UnixMode, "A socket has permissions, and no other mode bits.");
+            throw new ArgumentOutOfRangeException(
+                nameof(UnixMode), UnixMode, "A socket has permissions, and no other mode bits.");
         }
     }
 }

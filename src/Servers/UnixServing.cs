@@ -16,8 +16,8 @@ public static class UnixServing
         /// <remarks>
         /// <para>
         /// Nobody can connect before the mode (<see cref="ServerOptions.UnixMode"/>) is in force. On Linux, a socket at the path
-        /// whose server is dead (it refuses to be connected to) is replaced, if it is of the same user; anything else is left alone
-        /// and an error. When the server is closed, the path is removed if it is still the server's own file.
+        /// whose server is dead (it refuses to be connected to) is replaced, if it is of the same user; anything else is left
+        /// alone and an error. When the server is closed, the path is removed if it is still the server's own file.
         /// </para>
         /// <para>
         /// Everything else is as of a TCP server: limits, pause, drain, TLS. Clients mostly have no name, so
@@ -34,8 +34,8 @@ public static class UnixServing
         /// <exception cref="ArgumentException">The path cannot be one; the message says why.</exception>
         /// <exception cref="ListenFailedException">
         /// A server listens there (<see cref="SocketError.AddressAlreadyInUse"/>), something is there that is no socket
-        /// (<see cref="SocketError.NotSocket"/>), there is no such directory (<see cref="SocketError.AddressNotAvailable"/>), or we
-        /// may not (<see cref="SocketError.AccessDenied"/>).
+        /// (<see cref="SocketError.NotSocket"/>), there is no such directory (<see cref="SocketError.AddressNotAvailable"/>), or
+        /// we may not (<see cref="SocketError.AccessDenied"/>).
         /// </exception>
         /// <exception cref="NotSupportedException">Handles are to be received, and the loop's kind cannot.</exception>
         public Task<Server> CreateUnixServerAsync(Func<StreamProtocol> factory, string path, ServerOptions? options = null)
@@ -61,8 +61,8 @@ public static class UnixServing
         }
 
         /// <summary>
-        /// Listens on a Unix stream socket at a path, as <c>CreateUnixServerAsync</c> does, and runs the handler for each connection,
-        /// as <c>StartServerAsync</c> does. Loop thread only.
+        /// Listens on a Unix stream socket at a path, as <c>CreateUnixServerAsync</c> does, and runs the handler for each
+        /// connection, as <c>StartServerAsync</c> does. Loop thread only.
         /// </summary>
         /// <param name="handler">Called for each connection, as a task of its own.</param>
         /// <param name="path">The path.</param>

@@ -76,3 +76,11 @@ public sealed class EpollTlsReentrancyMatrixTests() : ReentrancyMatrixContract(L
 public sealed class EpollHandlePassingTests() : HandlePassingContract(LoopKind.Epoll);
 
 public sealed class EpollUnixSocketTests() : UnixSocketContract(LoopKind.Epoll);
+
+public sealed class EpollUnixBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.EpollOverUnix);
+
+public sealed class EpollUnixFlowControlTests() : TcpFlowControlContract(LoopUnderTest.EpollOverUnix);
+
+public sealed class EpollUnixStreamTests() : TcpStreamContract(LoopUnderTest.EpollOverUnix);
+
+public sealed class EpollUnixCloseTests() : TcpCloseContract(LoopUnderTest.EpollOverUnix);

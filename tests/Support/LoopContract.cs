@@ -186,11 +186,14 @@ public abstract class LoopContract(LoopUnderTest subject)
         where TProtocol : StreamProtocol, ITestProtocol
     {
         Watch(protocol);
-        Server server = await loop.CreateServerAsync(
-            () => protocol,
-            new IPEndPoint(IPAddress.Loopback, 0),
-            new ServerOptions { MaxConnections = 1, Tls = ServerTls, Tcp = options ?? TcpOptions.Default });
-        Peer peer = Network.ConnectNow(server.EndPoints[0], peerOptions); // what our end does at once cannot spoil it
+        var serverOptions = new ServerOptions { MaxConnections = 1, Tls = ServerTls, Tcp = options ?? TcpOptions.Default };
+        Server server = subject.OverUnix
+            ? await loop.CreateUnixServerAsync(
+                () => protocol, Path.Combine(Path.GetTempPath(), $"tk-{Guid.NewGuid():N}"), serverOptions)
+            : await loop.CreateServerAsync(() => protocol, new IPEndPoint(IPAddress.Loopback, 0), serverOptions);
+        Peer peer = server.UnixEndPoint is { } path // what our end does at once cannot spoil it
+            ? Network.ConnectNow(path, peerOptions)
+            : Network.ConnectNow(server.EndPoints[0], peerOptions);
         while (!protocol.Grammar.IsMade)
         {
             await NextIterationAsync(loop);

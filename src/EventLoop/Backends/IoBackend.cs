@@ -114,17 +114,17 @@ public abstract class IoBackend : IDisposable
     public abstract IoHandle? Open(in HandleSpec spec, out SocketError error);
 
     /// <summary>
-    /// Makes a handle of a TCP or Unix stream socket that was made elsewhere, which listens or is connected: a descriptor of the backend's own for
-    /// it, close-on-exec. The caller keeps the socket and closes it when it has what it wants; the two share what a descriptor
-    /// stands for, so the socket is non-blocking from here on.
+    /// Makes a handle of a TCP or Unix stream socket that was made elsewhere, which listens or is connected: a descriptor of the
+    /// backend's own for it, close-on-exec. The caller keeps the socket and closes it when it has what it wants; the two share
+    /// what a descriptor stands for, so the socket is non-blocking from here on.
     /// </summary>
     /// <param name="socket">The socket, on which nothing may be in flight.</param>
     /// <param name="isListening">Whether it is to be one that listens; otherwise it is to be a connection.</param>
     /// <param name="error">
-    /// Why it cannot be had: <see cref="SocketError.NotSocket"/>; <see cref="SocketError.SocketNotSupported"/> when it is no stream;
-    /// <see cref="SocketError.AddressFamilyNotSupported"/>; <see cref="SocketError.InvalidArgument"/> when it listens and should
-    /// not, or does not and should; <see cref="SocketError.NotConnected"/>; <see cref="SocketError.OperationNotSupported"/> where
-    /// there are no sockets, as in a simulation; or what the system says.
+    /// Why it cannot be had: <see cref="SocketError.NotSocket"/>; <see cref="SocketError.SocketNotSupported"/> when it is no
+    /// stream; <see cref="SocketError.AddressFamilyNotSupported"/>; <see cref="SocketError.InvalidArgument"/> when it listens
+    /// and should not, or does not and should; <see cref="SocketError.NotConnected"/>;
+    /// <see cref="SocketError.OperationNotSupported"/> where there are no sockets, as in a simulation; or what the system says.
     /// </param>
     /// <returns>The handle, or null.</returns>
     public virtual IoHandle? Adopt(Socket socket, bool isListening, out SocketError error)
@@ -247,8 +247,8 @@ public abstract class IoBackend : IDisposable
     public virtual IPAddress[] Resolve(string hostName) => Dns.GetHostAddresses(hostName);
 
     /// <summary>
-    /// Runs work that may block, with the execution context of this call, and then <paramref name="completed"/>; on a thread of the
-    /// pool, unless the backend has an idea of its own of what takes time. Neither throws.
+    /// Runs work that may block, with the execution context of this call, and then <paramref name="completed"/>; on a thread of
+    /// the pool, unless the backend has an idea of its own of what takes time. Neither throws.
     /// </summary>
     public virtual void RunInThread(Action work, Action completed)
         => ThreadPool.QueueUserWorkItem(
@@ -300,7 +300,9 @@ public abstract class IoBackend : IDisposable
         return count;
     }
 
-    /// <summary>Ends an operation now and tells its owner, who may submit it again at once. From <see cref="Poll"/> only.</summary>
+    /// <summary>
+    /// Ends an operation now and tells its owner, who may submit it again at once. From <see cref="Poll"/> only.
+    /// </summary>
     protected static void End(IoOperation operation, SocketError error)
     {
         ArgumentNullException.ThrowIfNull(operation);

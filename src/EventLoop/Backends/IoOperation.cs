@@ -105,8 +105,8 @@ public sealed class SendOperation(IoHandle handle, ISender sender) : IoOperation
     public ReadOnlyMemory<byte> Data { get; set; }
 
     /// <summary>
-    /// Descriptors to go with the first of the bytes; null for none. Only where <see cref="IoBackend.CanPassHandles"/>. Set before
-    /// submitting, and left alone and open until the end.
+    /// Descriptors to go with the first of the bytes; null for none. Only where <see cref="IoBackend.CanPassHandles"/>. Set
+    /// before submitting, and left alone and open until the end.
     /// </summary>
     public IReadOnlyList<SafeHandle>? Handles { get; set; }
 
@@ -144,8 +144,8 @@ public sealed class AcceptOperation(IoHandle handle, IAcceptor acceptor) : IoOpe
 public interface IConnector
 {
     /// <summary>
-    /// The attempt has ended, with <see cref="SocketError.Success"/> when the handle is connected. A Unix socket whose listener has
-    /// as many waiting as may ends with <see cref="SocketError.WouldBlock"/>: nothing goes on in the background.
+    /// The attempt has ended, with <see cref="SocketError.Success"/> when the handle is connected. A Unix socket whose listener
+    /// has as many waiting as may ends with <see cref="SocketError.WouldBlock"/>: nothing goes on in the background.
     /// </summary>
     void OnConnectEnded(SocketError error);
 }

@@ -24,7 +24,8 @@ internal sealed partial class StreamTransport : IHandleTransport
         {
             Abort(CloseReason.WriteOverflow, new ConnectionException(
                 CloseReason.WriteOverflow,
-                $"The protocol went on passing handles with {_passing.UnsentCount} unsent. Stop writing when PauseWriting is called."));
+                $"The protocol went on passing handles with {_passing.UnsentCount} unsent. "
+                + "Stop writing when PauseWriting is called."));
             return WriteStatus.Closed;
         }
 

@@ -29,9 +29,9 @@ public sealed record ConnectOptions
     public TlsClientOptions? Tls { get; init; }
 
     /// <summary>
-    /// Whether <c>@name</c> (or <c>\0name</c>) is an abstract name of Linux, instead of a mistake. Off by default: such a name has
-    /// no mode, and whoever is first on the machine has it, so a client looks who answers (<see cref="Transport.PeerCredentials"/>).
-    /// Of Unix sockets alone.
+    /// Whether <c>@name</c> (or <c>\0name</c>) is an abstract name of Linux, instead of a mistake. Off by default: such a name
+    /// has no mode, and whoever is first on the machine has it, so a client looks who answers
+    /// (<see cref="Transport.PeerCredentials"/>). Of Unix sockets alone.
     /// </summary>
     public bool AllowAbstractName { get; init; }
 

@@ -11,7 +11,8 @@ public static class TcpAdoption
     extension(EventLoop loop)
     {
         /// <summary>
-        /// Takes over a connected TCP or Unix stream socket: one that another listener has accepted, or that was inherited. Loop thread only.
+        /// Takes over a connected TCP or Unix stream socket: one that another listener has accepted, or that was inherited. Loop
+        /// thread only.
         /// </summary>
         /// <remarks>
         /// The loop makes a descriptor of its own and closes the socket, so whoever disposes it later does no harm. Nothing may be in

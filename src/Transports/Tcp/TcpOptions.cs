@@ -4,8 +4,8 @@ using Toolkit.Backends;
 namespace Toolkit;
 
 /// <summary>
-/// How a TCP connection behaves. Immutable: one object may serve many connections. Of Unix sockets only the limits, the linger time
-/// and the send buffer matter.
+/// How a TCP connection behaves. Immutable: one object may serve many connections. Of Unix sockets only the limits, the linger
+/// time and the send buffer matter.
 /// </summary>
 public sealed record TcpOptions
 {

@@ -5,7 +5,9 @@ using Toolkit.Transports;
 
 namespace Toolkit;
 
-/// <summary>Descriptors that are passed over Unix sockets: open files, pipes, sockets (SCM_RIGHTS of unix(7)). Linux only.</summary>
+/// <summary>
+/// Descriptors that are passed over Unix sockets: open files, pipes, sockets (SCM_RIGHTS of unix(7)). Linux only.
+/// </summary>
 public static class HandlePassing
 {
     /// <summary>How many handles one write can have.</summary>
@@ -16,8 +18,9 @@ public static class HandlePassing
     {
         /// <summary>
         /// Writes, and passes handles to the peer: it has them, as descriptors of its own, no later than the first of the bytes.
-        /// Otherwise as <see cref="Transport.Write(ReadOnlySpan{byte})"/>. The handles stay the caller's, who may dispose them when
-        /// the call returns; what they stand for is open until they have left, or the connection has ended. Loop thread only.
+        /// Otherwise as <see cref="Transport.Write(ReadOnlySpan{byte})"/>. The handles stay the caller's, who may dispose them
+        /// when the call returns; what they stand for is open until they have left, or the connection has ended. Loop thread
+        /// only.
         /// </summary>
         /// <param name="data">At least one byte: handles travel beside bytes.</param>
         /// <param name="handles">At most <see cref="MaxHandlesPerWrite"/>; none is an ordinary write.</param>
@@ -46,7 +49,8 @@ public static class HandlePassing
             if (handles.Length > MaxHandlesPerWrite)
             {
                 throw new ArgumentException(
-                    $"One write has at most {MaxHandlesPerWrite} handles, and these are {handles.Length}. Use several.", nameof(handles));
+                    $"One write has at most {MaxHandlesPerWrite} handles, and these are {handles.Length}. Use several.",
+                    nameof(handles));
             }
 
             foreach (SafeHandle handle in handles)
@@ -58,8 +62,8 @@ public static class HandlePassing
         }
 
         /// <summary>
-        /// Takes the handles that the peer has passed and that nobody has taken, in the order in which it has passed them. They are
-        /// the caller's from here on, and close-on-exec. Those of a write are there when
+        /// Takes the handles that the peer has passed and that nobody has taken, in the order in which it has passed them. They
+        /// are the caller's from here on, and close-on-exec. Those of a write are there when
         /// <see cref="Protocol.DataReceived"/> is called with the first of its bytes, and may be there before. Those that nobody
         /// has taken when <see cref="StreamProtocol.ConnectionLost"/> has returned are closed. Loop thread only.
         /// </summary>

@@ -31,7 +31,8 @@ public static class UnixConnecting
         /// </exception>
         /// <exception cref="ConnectFailedException">
         /// Nothing is there (<see cref="SocketError.AddressNotAvailable"/>), nobody listens
-        /// (<see cref="SocketError.ConnectionRefused"/>), we may not (<see cref="SocketError.AccessDenied"/>), or the time is over.
+        /// (<see cref="SocketError.ConnectionRefused"/>), we may not (<see cref="SocketError.AccessDenied"/>), or the time is
+        /// over.
         /// </exception>
         /// <exception cref="TlsException">The TLS handshake has failed; the message says why.</exception>
         /// <exception cref="NotSupportedException">Handles are to be received, and the loop's kind cannot.</exception>
@@ -55,7 +56,8 @@ public static class UnixConnecting
             if (options.LocalEndPoint is not null)
             {
                 throw new ArgumentException(
-                    $"{nameof(ConnectOptions.LocalEndPoint)} is an address to connect from, and a Unix socket has none.", nameof(options));
+                    $"{nameof(ConnectOptions.LocalEndPoint)} is an address to connect from, and a Unix socket has none.",
+                    nameof(options));
             }
 
             if (options.Tls is { } tls)
@@ -74,8 +76,8 @@ public static class UnixConnecting
         }
 
         /// <summary>
-        /// Connects to the Unix stream socket at a path, as <c>CreateUnixConnectionAsync</c> does. Whoever opens a connection disposes
-        /// it.
+        /// Connects to the Unix stream socket at a path, as <c>CreateUnixConnectionAsync</c> does. Whoever opens a connection
+        /// disposes it.
         /// </summary>
         /// <param name="path">The path.</param>
         /// <param name="options">Time-out and the connection's options; null for the defaults.</param>
@@ -129,7 +131,8 @@ public static class UnixConnecting
             if (error != SocketError.WouldBlock || left <= TimeSpan.Zero)
             {
                 error = error == SocketError.WouldBlock ? SocketError.TimedOut : error;
-                throw new ConnectFailedException(remote.ToString(), [new ConnectFailure(remote, new SocketException((int)error))]);
+                throw new ConnectFailedException(
+                    remote.ToString(), [new ConnectFailure(remote, new SocketException((int)error))]);
             }
 
             await loop.Delay(pause < left ? pause : left, cancellationToken);

@@ -24,7 +24,7 @@ internal static class UnixName
         if (isAbstract && !allowsAbstract)
         {
             throw new ArgumentException(
-                "The name is an abstract one, which no mode protects: every user of the machine may connect to it, or have it first. "
+                "The name is an abstract one, which no mode protects: every user of the machine may connect to it, or be first. "
                 + $"Set {nameof(ConnectOptions.AllowAbstractName)} if it is meant, or write ./@ for a file.",
                 parameter);
         }
@@ -48,8 +48,8 @@ internal static class UnixName
         if (length > MaxLength)
         {
             throw new ArgumentException(
-                $"The name is {length} bytes long, and the limit is {MaxLength}. Use a shorter directory, such as one in /run, or a "
-                + "relative path.",
+                $"The name is {length} bytes long, and the limit is {MaxLength}. "
+                + "Use a shorter directory, such as one in /run, or a relative path.",
                 parameter);
         }
 

@@ -37,7 +37,8 @@ public abstract class UnixSocketContract(LoopUnderTest subject) : UnixSuite(subj
     public void Streams_OfCoroutines_TalkOverAPath() => RunInDirectory(async loop =>
     {
         await using Server server = await loop.StartUnixServerAsync(
-            async connection => await connection.WriteAsync(await connection.ReadUntilAsync(LineDelimiter.Of("\n"u8))), SocketPath);
+            async connection => await connection.WriteAsync(await connection.ReadUntilAsync(LineDelimiter.Of("\n"u8))),
+            SocketPath);
 
         await using StreamConnection client = await loop.OpenUnixConnectionAsync(SocketPath);
         await client.WriteAsync("a line\n"u8.ToArray());
@@ -267,7 +268,9 @@ public abstract class UnixSocketContract(LoopUnderTest subject) : UnixSuite(subj
     public void Tls_OverAPath_IsTlsLikeAnywhere() => RunInDirectory(async loop =>
     {
         await using Server server = await loop.CreateUnixServerAsync(
-            MakeEcho, SocketPath, new ServerOptions { Tls = new() { Certificate = TlsCertificate.From(TestCertificates.Server) } });
+            MakeEcho,
+            SocketPath,
+            new ServerOptions { Tls = new() { Certificate = TlsCertificate.From(TestCertificates.Server) } });
 
         await EchoAsync(loop, SocketPath, new ConnectOptions { Tls = TlsPeers.Client });
 

@@ -3,8 +3,8 @@ using Toolkit.Simulation;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>
-/// What the suites about Unix sockets have in common: a directory, which is the machine's or the simulated host's, and the two ends
-/// of a connection, both on the loop.
+/// What the suites about Unix sockets have in common: a directory, which is the machine's or the simulated host's, and the two
+/// ends of a connection, both on the loop.
 /// </summary>
 public abstract class UnixSuite : LoopContract
 {

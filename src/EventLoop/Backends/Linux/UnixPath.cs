@@ -9,14 +9,14 @@ namespace Toolkit.Backends.Linux;
 /// </summary>
 /// <remarks>
 /// <para>
-/// <b>Taking over.</b> A path that is taken is looked at, and connected to. When it is a socket of our own user's that refuses, its
-/// owner is dead, and the file is removed. Between bind and listen a living server refuses as well; therefore the
+/// <b>Taking over.</b> A path that is taken is looked at, and connected to. When it is a socket of our own user's that refuses,
+/// its owner is dead, and the file is removed. Between bind and listen a living server refuses as well; therefore the
 /// directory is locked (flock(2)) from the one to the other, so that two servers that start at once do not take each other for
 /// dead. Whoever holds the lock for longer is no such server, and is not waited for.
 /// </para>
 /// <para>
-/// <b>The mode</b> is set on the socket before it is bound, from where bind takes it, so the file never has another. What the umask
-/// has taken away is put back before anybody can connect, since nobody can before the socket listens.
+/// <b>The mode</b> is set on the socket before it is bound, from where bind takes it, so the file never has another. What the
+/// umask has taken away is put back before anybody can connect, since nobody can before the socket listens.
 /// </para>
 /// <para>
 /// <b>At the end</b> the path is removed if it is still that file, by device and inode. It is looked at while the socket is open,

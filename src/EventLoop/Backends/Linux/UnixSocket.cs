@@ -32,9 +32,14 @@ internal static unsafe class UnixSocket
     public static int Open(in HandleSpec spec, out UnixPath? path, out SocketError error)
     {
         path = null;
-        if (spec.LocalEndPoint is not (null or UnixDomainSocketEndPoint) || (spec.LocalEndPoint is null && spec.Backlog is not null))
+        error = spec.LocalEndPoint switch
         {
-            error = spec.LocalEndPoint is null ? SocketError.InvalidArgument : SocketError.AddressFamilyNotSupported;
+            null => spec.Backlog is null ? SocketError.Success : SocketError.InvalidArgument,
+            UnixDomainSocketEndPoint => SocketError.Success,
+            _ => SocketError.AddressFamilyNotSupported,
+        };
+        if (error != SocketError.Success)
+        {
             return -1;
         }
 

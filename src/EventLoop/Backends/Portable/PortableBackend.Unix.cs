@@ -10,7 +10,9 @@ namespace Toolkit.Backends.Portable;
 /// </content>
 internal sealed partial class PortableBackend
 {
-    /// <summary>How often a send is tried that would have blocked: .NET has no wait for room without bytes to put there.</summary>
+    /// <summary>
+    /// How often a send is tried that would have blocked: .NET has no wait for room without bytes to put there.
+    /// </summary>
     private const long TryInterval = 5 * TimeSpan.TicksPerMillisecond;
 
     // Loop thread only. Sends with descriptors, which are few.

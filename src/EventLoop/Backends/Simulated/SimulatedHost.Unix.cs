@@ -4,14 +4,15 @@ using Toolkit.Backends;
 
 namespace Toolkit.Simulation;
 
-/// <content>Unix sockets: paths that are there, with or without somebody who listens. They outlive a crash, as files do.</content>
+/// <content>Unix sockets: paths that are there, with or without somebody who listens. They outlive a crash, as files
+/// do.</content>
 public sealed partial class SimulatedHost
 {
     private readonly Dictionary<string, SimulatedPath> _paths = new(StringComparer.Ordinal);
 
     /// <summary>
-    /// What the peers of its Unix sockets are told of the host's processes, which count as one; process 1 of user 1000 by default.
-    /// A connection keeps what was so when it was made.
+    /// What the peers of its Unix sockets are told of the host's processes, which count as one; process 1 of user 1000 by
+    /// default. A connection keeps what was so when it was made.
     /// </summary>
     public PeerIdentity ProcessIdentity { get; set; } = new(1, 1000, 1000);
 

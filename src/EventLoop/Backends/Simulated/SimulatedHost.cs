@@ -316,7 +316,7 @@ public sealed partial class SimulatedHost
     {
         if (target is UnixDomainSocketEndPoint path)
         {
-            return _paths.TryGetValue(path.ToString(), out SimulatedPath found) && found.Listener is { IsOpen: true } open ? open : null;
+            return _paths.GetValueOrDefault(path.ToString()).Listener is { IsOpen: true } open ? open : null;
         }
 
         SimulatedListener[] serving = [.. _listeners.Where(listener => listener.Serves(target))];

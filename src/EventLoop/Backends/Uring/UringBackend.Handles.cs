@@ -4,8 +4,8 @@ using Toolkit.Backends.Linux;
 namespace Toolkit.Backends.Uring;
 
 /// <content>
-/// Descriptors beside the bytes: the kernel only says when there is something to receive, or room to send, and the rest is done by
-/// <c>recvmsg(2)</c> and <c>sendmsg(2)</c>. A multishot receive has a way to bring them, at the price of a second layout of
+/// Descriptors beside the bytes: the kernel only says when there is something to receive, or room to send, and the rest is done
+/// by <c>recvmsg(2)</c> and <c>sendmsg(2)</c>. A multishot receive has a way to bring them, at the price of a second layout of
 /// everything that it delivers, for the few connections that pass any.
 /// </content>
 internal sealed unsafe partial class UringBackend
