@@ -77,10 +77,6 @@ public sealed class EpollHandlePassingTests() : HandlePassingContract(LoopKind.E
 
 public sealed class EpollUnixSocketTests() : UnixSocketContract(LoopKind.Epoll);
 
-public sealed class EpollUnixBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.EpollOverUnix);
-
-public sealed class EpollUnixFlowControlTests() : TcpFlowControlContract(LoopUnderTest.EpollOverUnix);
+public sealed class EpollUnixCloseTests() : TcpCloseContract(LoopUnderTest.EpollOverUnix);
 
 public sealed class EpollUnixStreamTests() : TcpStreamContract(LoopUnderTest.EpollOverUnix);
-
-public sealed class EpollUnixCloseTests() : TcpCloseContract(LoopUnderTest.EpollOverUnix);

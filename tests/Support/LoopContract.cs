@@ -71,6 +71,12 @@ public abstract class LoopContract(LoopUnderTest subject)
     /// <summary>Skips what a simulation does not have: descriptors, tools, other threads, time that goes by itself.</summary>
     protected void RequireRealMachine(string why) => Assert.SkipWhen(IsSimulated, why);
 
+    /// <summary>Why a test requires TCP.</summary>
+    protected const string NoReset = "A Unix socket has no reset.";
+
+    /// <summary>Skips what is about TCP, where the peers are at a path.</summary>
+    protected void RequireTcp(string why) => Assert.SkipWhen(subject.OverUnix, why);
+
     /// <summary>Skips what waits for seconds and asks nothing of a backend that it is not asked elsewhere.</summary>
     protected void RequireVirtualTime() => Assert.SkipUnless(IsSimulated, "It takes seconds, which go by at once on simulated loops.");
 
