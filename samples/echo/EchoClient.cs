@@ -9,18 +9,24 @@ internal sealed class EchoClient : Protocol
     private readonly TaskCompletionSource<Exception?> _lost = new();
     private TaskCompletionSource _writable = CompletedSource();
 
-    public static int Run(string host, int port, bool withTls, string? authority)
+    public static int Run(string host, int port, string? path, bool withTls, string? authority)
     {
         try
         {
             TlsClientOptions? tls = withTls
-                ? new TlsClientOptions { TrustedRoots = authority is null ? null : TlsCertificate.LoadRoots(authority) }
+                ? new TlsClientOptions
+                {
+                    TargetHost = path is null ? null : host,
+                    TrustedRoots = authority is null ? null : TlsCertificate.LoadRoots(authority),
+                }
                 : null;
             return EventLoop.Run(
                 async loop =>
                 {
-                    (_, EchoClient client) = await loop.CreateConnectionAsync(
-                        () => new EchoClient(), host, port, new ConnectOptions { Tls = tls });
+                    var options = new ConnectOptions { Tls = tls };
+                    (_, EchoClient client) = path is null
+                        ? await loop.CreateConnectionAsync(() => new EchoClient(), host, port, options)
+                        : await loop.CreateUnixConnectionAsync(() => new EchoClient(), path, options);
                     return await client.TalkAsync(loop);
                 },
                 new EventLoopOptions { ThreadTimeout = TimeSpan.Zero }); // the terminal may be read for ever

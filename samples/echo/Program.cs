@@ -10,6 +10,7 @@ Option<string> host = Arguments.Host();
 Option<int> port = Arguments.Port(8888);
 Option<string> loop = Arguments.Loop();
 Option<bool> systemd = Arguments.Systemd();
+Option<string?> unix = Arguments.Unix();
 var style = new Option<string>("--style")
 {
     Description = "A protocol that is handed the bytes, or hands out the buffer for them, or a coroutine that reads.",
@@ -41,11 +42,11 @@ var authority = new Option<string?>("--ca")
     Description = "A PEM file with the authorities to trust, instead of the system's.",
 };
 
-Option[] serving = [host, port, loop, systemd, style, lines, frame, ignoreBackpressure, idle, max, tls, startTls];
+Option[] serving = [host, port, unix, loop, systemd, style, lines, frame, ignoreBackpressure, idle, max, tls, startTls];
 var serve = new Command("serve", "Echo what clients send (the default).");
 var client = new Command("client", "Send standard input to a server, and print what comes back.")
 {
-    host, port, withTls, authority,
+    host, port, unix, withTls, authority,
 };
 var root = new RootCommand("An echo server and its client.") { serve, client };
 foreach (Option option in serving)
@@ -59,7 +60,11 @@ serve.Validators.Add(ValidateStyle);
 root.SetAction(Serve);
 serve.SetAction(Serve);
 client.SetAction(result => EchoClient.Run(
-    result.GetValue(host)!, result.GetValue(port), result.GetValue(withTls), result.GetValue(authority)));
+    result.GetValue(host)!,
+    result.GetValue(port),
+    result.GetValue(unix),
+    result.GetValue(withTls),
+    result.GetValue(authority)));
 return root.Invoke(args);
 
 void ValidateStyle(System.CommandLine.Parsing.CommandResult result)
@@ -73,6 +78,11 @@ void ValidateStyle(System.CommandLine.Parsing.CommandResult result)
     else if ((result.GetValue(lines) || named == "stream") && (result.GetValue(frame) > 0 || result.GetValue(ignoreBackpressure)))
     {
         result.AddError("--frame and --ignore-backpressure are for protocols, and a stream is none.");
+    }
+
+    if (result.GetValue(unix) is not null && result.GetValue(systemd))
+    {
+        result.AddError("--unix and --systemd are two places to listen on; choose one.");
     }
 }
 
@@ -93,17 +103,18 @@ int Serve(ParseResult result)
         IReadOnlyList<Socket>? inherited = result.GetValue(systemd) ? ServerProgram.InheritedSockets() : null;
         string address = result.GetValue(host)!;
         int number = result.GetValue(port);
+        string? path = result.GetValue(unix);
         if (settings.Style == EchoStyle.Stream)
         {
             Func<StreamConnection, Task> handler = new EchoStream(settings).EchoAsync;
-            return inherited is null
-                ? on.StartServerAsync(handler, address, number, options)
-                : on.StartServerAsync(handler, inherited, options);
+            return inherited is not null ? on.StartServerAsync(handler, inherited, options)
+                : path is not null ? on.StartUnixServerAsync(handler, path, options)
+                : on.StartServerAsync(handler, address, number, options);
         }
 
-        return inherited is null
-            ? on.CreateServerAsync(Create, address, number, options)
-            : on.CreateServerAsync(Create, inherited, options);
+        return inherited is not null ? on.CreateServerAsync(Create, inherited, options)
+            : path is not null ? on.CreateUnixServerAsync(Create, path, options)
+            : on.CreateServerAsync(Create, address, number, options);
 
         StreamProtocol Create() => upgrade is null ? EchoProtocol.Create(on, settings) : new StartTlsEchoProtocol(upgrade);
     });

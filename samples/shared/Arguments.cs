@@ -40,6 +40,12 @@ internal static class Arguments
         Description = "Serve on the sockets that a systemd socket unit passes, instead of a host and a port.",
     };
 
+    public static Option<string?> Unix() => new("--unix")
+    {
+        Description = "The path of a Unix socket, instead of a host and a port.",
+        HelpName = "PATH",
+    };
+
     /// <summary>A certificate and its key, as two files in PEM.</summary>
     public static Option<string[]> Certificate(string name, string description) => new(name)
     {

@@ -53,6 +53,11 @@ internal static class ServerProgram
             Console.Out.WriteLine($"listening on tcp://{endPoint} with {loop.BackendName}, pid {Environment.ProcessId}");
         }
 
+        if (server.UnixEndPoint is { } path)
+        {
+            Console.Out.WriteLine($"listening on unix:{path} with {loop.BackendName}, pid {Environment.ProcessId}");
+        }
+
         int signals = 0;
         Task? drained = null;
         void OnSignal()

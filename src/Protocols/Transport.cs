@@ -38,9 +38,16 @@ public abstract class Transport
     public abstract EndPoint? LocalEndPoint { get; }
 
     /// <summary>
-    /// The peer's address; null when the peer was gone before it could be asked for. Readable after the end, too.
+    /// The peer's address; null when the peer was gone before it could be asked for, or has none, as most clients of Unix
+    /// sockets. Readable after the end, too.
     /// </summary>
     public abstract EndPoint? RemoteEndPoint { get; }
+
+    /// <summary>
+    /// Who the peer is, as the system vouches for it: of Unix sockets on Linux, and of simulated ones. Null of all others. What
+    /// was so when the connection was made; readable after the end, too. Any thread.
+    /// </summary>
+    public virtual PeerCredentials? PeerCredentials => null;
 
     /// <summary>How many bytes were handed to the protocol, and not given back.</summary>
     public abstract long BytesReceived { get; }

@@ -17,6 +17,14 @@ public sealed class ListenFailedException : IOException
         Error = error;
     }
 
+    /// <summary>Creates the exception for a Unix socket.</summary>
+    public ListenFailedException(UnixDomainSocketEndPoint endPoint, SocketError error)
+        : base($"Cannot listen on {LogText.Escape($"{endPoint}")}: {ExplainPath(error)}.", new SocketException((int)error))
+    {
+        UnixEndPoint = endPoint;
+        Error = error;
+    }
+
     /// <summary>Creates the exception for a host that has no address.</summary>
     public ListenFailedException(string host, SocketException resolverError)
         : base(
@@ -26,8 +34,11 @@ public sealed class ListenFailedException : IOException
         Error = resolverError?.SocketErrorCode ?? SocketError.SocketError;
     }
 
-    /// <summary>The end point that failed; null when the host had no address.</summary>
+    /// <summary>The end point that failed; null when the host had no address, and of a Unix socket.</summary>
     public IPEndPoint? EndPoint { get; }
+
+    /// <summary>The Unix socket that failed; null of all others.</summary>
+    public UnixDomainSocketEndPoint? UnixEndPoint { get; }
 
     /// <summary>Why.</summary>
     public SocketError Error { get; }
@@ -38,6 +49,17 @@ public sealed class ListenFailedException : IOException
         SocketError.AddressNotAvailable => "the address is not one of this machine's",
         SocketError.AccessDenied => "the system does not allow it; ports below 1024 may need a privilege",
         SocketError.AddressFamilyNotSupported => "this machine has no such kind of address",
+        SocketError.TooManyOpenSockets => "the process has no descriptor to spare",
+        _ => error.ToString(),
+    };
+
+    private static string ExplainPath(SocketError error) => error switch
+    {
+        SocketError.AddressAlreadyInUse => "the address is in use: a server listens there",
+        SocketError.NotSocket => "what is there is no socket, and is left alone",
+        SocketError.AddressNotAvailable => "its directory does not exist",
+        SocketError.AccessDenied => "the system does not allow it, or what is there was left behind by another user",
+        SocketError.AddressFamilyNotSupported => "this machine has no such sockets",
         SocketError.TooManyOpenSockets => "the process has no descriptor to spare",
         _ => error.ToString(),
     };

@@ -11,21 +11,24 @@ public static class ListeningSockets
     extension(EventLoop loop)
     {
         /// <summary>
-        /// Serves on TCP sockets that listen already: inherited (<see cref="SocketActivation"/>), or made elsewhere in the process.
+        /// Serves on TCP and Unix stream sockets that listen already: inherited (<see cref="SocketActivation"/>), or made
+        /// elsewhere in the process.
         /// On all, or on none. Loop thread only.
         /// </summary>
         /// <remarks>
         /// The loop makes descriptors of its own and closes the sockets, so whoever disposes them later does no harm; when this
         /// throws, they are still the caller's. Nothing may be in flight on them, and they are non-blocking from here on, for
         /// other processes that hold them too. How they listen is settled: of the options, the backlog and the reuse of addresses
-        /// and ports do not matter. A socket on <c>::</c> may serve IPv4 as well, whose peers then have addresses within IPv6.
+        /// and ports do not matter, nor the mode of a Unix socket, whose path is not removed by the server. (A .NET socket that
+        /// was bound to a path by <see cref="Socket.Bind"/> removes it when it is closed, and so with its adoption.) A socket on
+        /// <c>::</c> may serve IPv4 as well, whose peers then have addresses within IPv6.
         /// </remarks>
         /// <param name="factory">Makes a protocol for each connection.</param>
         /// <param name="sockets">At least one; the server's from success on.</param>
         /// <param name="options">Null for the defaults.</param>
         /// <returns>The server, listening.</returns>
         /// <exception cref="ArgumentException">There is no socket.</exception>
-        /// <exception cref="AdoptFailedException">One of them is no stream socket of IP, or does not listen.</exception>
+        /// <exception cref="AdoptFailedException">One of them is no stream socket of IP or Unix, or does not listen.</exception>
         /// <exception cref="NotSupportedException">The loop's kind has no sockets: it is simulated.</exception>
         public Task<Server> CreateServerAsync(
             Func<StreamProtocol> factory, IEnumerable<Socket> sockets, ServerOptions? options = null)
@@ -41,6 +44,11 @@ public static class ListeningSockets
             options ??= ServerOptions.Default;
             options.Validate();
             loop.Host.VerifyRunning();
+            if (options.MaxReceivedHandles > 0)
+            {
+                HandlePassing.Require(loop.Host.Backend);
+            }
+
             try
             {
                 return Task.FromResult(Adopt(loop, factory, adopted, options));
@@ -51,12 +59,12 @@ public static class ListeningSockets
             }
         }
 
-        /// <summary>Serves on one TCP socket that listens already; otherwise as for several. Loop thread only.</summary>
+        /// <summary>Serves on one socket that listens already; otherwise as for several. Loop thread only.</summary>
         /// <param name="factory">Makes a protocol for each connection.</param>
         /// <param name="socket">The socket, the server's from success on.</param>
         /// <param name="options">Null for the defaults.</param>
         /// <returns>The server, listening.</returns>
-        /// <exception cref="AdoptFailedException">It is no stream socket of IP, or it does not listen.</exception>
+        /// <exception cref="AdoptFailedException">It is no stream socket of IP or Unix, or it does not listen.</exception>
         /// <exception cref="NotSupportedException">The loop's kind has no sockets: it is simulated.</exception>
         public Task<Server> CreateServerAsync(Func<StreamProtocol> factory, Socket socket, ServerOptions? options = null)
         {

@@ -1,12 +1,14 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using Toolkit.Backends;
 using Toolkit.Transports;
 
 namespace Toolkit;
 
 /// <summary>
-/// Listens on one or several end points, and knows the connections that came of it. Made by <c>loop.CreateServerAsync</c>.
+/// Listens on one or several end points, and knows the connections that came of it. Made by <c>loop.CreateServerAsync</c> and
+/// <c>loop.CreateUnixServerAsync</c>.
 /// Belongs to its loop's thread.
 /// </summary>
 [DebuggerDisplay("{_connections.Count} connections, {IsListening ? \"listening\" : \"closed\",nq}")]
@@ -41,8 +43,9 @@ public sealed class Server : IAsyncDisposable
         _addresses = options.MaxConnectionsPerAddress is null ? null : new PeerAddressCounts();
         _handshakes = options.Tls is { } tls ? new HandshakeQueue(tls.MaxHandshakes) : null;
         _listeners = [.. handles.Select(handle => new ConnectionListener(
-            loop, handle, factory, options.Tcp, _resident, context, options.Tls, _handshakes))];
-        EndPoints = Array.ConvertAll(_listeners, listener => listener.LocalEndPoint);
+            loop, handle, factory, options.Tcp, _resident, context, options.Tls, _handshakes, options.MaxReceivedHandles))];
+        EndPoints = [.. _listeners.Select(listener => listener.LocalEndPoint).OfType<IPEndPoint>()];
+        UnixEndPoint = _listeners.Select(listener => listener.LocalEndPoint).OfType<UnixDomainSocketEndPoint>().FirstOrDefault();
         loop.Host.AddResident(_resident);
         if (options.StartServing)
         {
@@ -50,8 +53,16 @@ public sealed class Server : IAsyncDisposable
         }
     }
 
-    /// <summary>The end points that the server was made to listen on, with the ports that the system chose.</summary>
+    /// <summary>
+    /// The addresses and ports that the server was made to listen on, with the ports that the system chose. None of a server on a
+    /// Unix socket.
+    /// </summary>
     public IReadOnlyList<IPEndPoint> EndPoints { get; }
+
+    /// <summary>
+    /// The Unix socket that the server was made to listen on; null when it is none. Of several that were adopted, the first.
+    /// </summary>
+    public UnixDomainSocketEndPoint? UnixEndPoint { get; }
 
     /// <summary>Whether the server listens: from its creation to <see cref="Close"/>.</summary>
     public bool IsListening => !_closing;

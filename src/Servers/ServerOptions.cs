@@ -6,6 +6,8 @@ public sealed record ServerOptions
     /// <summary>The defaults.</summary>
     public static ServerOptions Default { get; } = new();
 
+    private const UnixFileMode Permissions = (UnixFileMode)0b111_111_111;
+
     /// <summary>How many connections may wait to be accepted. 512 by default; the system may have a lower bound.</summary>
     public int Backlog { get; init; } = 512;
 
@@ -52,6 +54,25 @@ public sealed record ServerOptions
     /// </summary>
     public TlsServerOptions? Tls { get; init; }
 
+    /// <summary>
+    /// Who may connect to a Unix socket, by its path: whoever may write there. The owner alone (0600) by default, whatever the
+    /// umask says. In force before anybody can connect. Of <c>CreateUnixServerAsync</c> alone; abstract names have no mode.
+    /// </summary>
+    public UnixFileMode UnixMode { get; init; } = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    /// <summary>
+    /// Whether <c>@name</c> (or <c>\0name</c>) is an abstract name of Linux, instead of a mistake. Off by default: such a name
+    /// has no mode, so every user of the machine may connect to it, and be looked at (<see cref="Transport.PeerCredentials"/>),
+    /// and whoever is first on the machine has it. Of <c>CreateUnixServerAsync</c> alone.
+    /// </summary>
+    public bool AllowAbstractName { get; init; }
+
+    /// <summary>
+    /// How many handles that a peer passes over a Unix socket may wait to be taken (<see cref="HandlePassing"/>). 0, the default,
+    /// has the system close them.
+    /// </summary>
+    public int MaxReceivedHandles { get; init; }
+
     /// <summary>How the connections behave.</summary>
     public TcpOptions Tcp { get; init; } = TcpOptions.Default;
 
@@ -74,5 +95,11 @@ public sealed record ServerOptions
         ArgumentNullException.ThrowIfNull(Tcp);
         Tcp.Validate();
         Tls?.Validate();
+        HandlePassing.Validate(MaxReceivedHandles, Tls is not null, nameof(MaxReceivedHandles));
+        if ((UnixMode & ~Permissions) != UnixFileMode.None)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(UnixMode), UnixMode, "A socket has permissions, and no other mode bits.");
+        }
     }
 }

@@ -74,7 +74,7 @@ public static class StreamServing
         /// <param name="streamOptions">The limits of reading; null for the defaults.</param>
         /// <returns>The server, listening.</returns>
         /// <exception cref="ArgumentException">There is no socket.</exception>
-        /// <exception cref="AdoptFailedException">One of them is no stream socket of IP, or does not listen.</exception>
+        /// <exception cref="AdoptFailedException">One of them is no stream socket of IP or Unix, or does not listen.</exception>
         /// <exception cref="NotSupportedException">The loop's kind has no sockets: it is simulated.</exception>
         public Task<Server> StartServerAsync(
             Func<StreamConnection, Task> handler,
@@ -84,7 +84,7 @@ public static class StreamServing
             => StartAsync(loop, handler, streamOptions, factory => loop.CreateServerAsync(factory, sockets, options));
     }
 
-    private static async Task<Server> StartAsync(
+    internal static async Task<Server> StartAsync(
         EventLoop loop,
         Func<StreamConnection, Task> handler,
         StreamOptions? streamOptions,

@@ -103,3 +103,7 @@ public sealed class ChaosSimulatedTlsStreamTests() : TcpStreamContract(LoopUnder
 public sealed class ChaosSimulatedTlsCloseTests() : TcpCloseContract(LoopUnderTest.ChaosSimulated.OverTls());
 
 public sealed class ChaosSimulatedTlsFlowControlTests() : TcpFlowControlContract(LoopUnderTest.ChaosSimulated.OverTls());
+
+public sealed class ChaosEpollHandlePassingTests() : HandlePassingContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosSimulatedUnixSocketTests() : UnixSocketContract(LoopUnderTest.ChaosSimulated);

@@ -94,7 +94,7 @@ public abstract class AdoptionContract(LoopUnderTest subject) : ServerSuite(subj
     [InlineData("listening", SocketError.InvalidArgument)]
     [InlineData("unconnected", SocketError.NotConnected)]
     [InlineData("datagram", SocketError.SocketNotSupported)]
-    [InlineData("unix", SocketError.AddressFamilyNotSupported)]
+    [InlineData("unix", SocketError.NotConnected)]
     [InlineData("closed", SocketError.NotSocket)]
     public void Connection_OfTheWrongKind_FailsAndIsStillTheCallers(string kind, SocketError error) => Run(async loop =>
     {
@@ -129,6 +129,31 @@ public abstract class AdoptionContract(LoopUnderTest subject) : ServerSuite(subj
         {
             await Assert.ThrowsAsync<AdoptFailedException>(() => loop.CreateServerAsync(MakeProtocol, socket));
         }
+    });
+
+    [Fact]
+    public void Sockets_OfUnix_AreAdoptedAsOthersAre() => Run(async loop =>
+    {
+        RequireRealMachine(NoSockets);
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Abstract names are Linux's.");
+        var name = new UnixDomainSocketEndPoint($"\0{Guid.NewGuid()}");
+        using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(name);
+        listener.Listen();
+        Server server = await loop.CreateServerAsync(MakeProtocol, listener);
+        using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        client.Connect(name);
+
+        (Transport transport, TestProtocol adopted) = await loop.AdoptConnectionAsync(() => Watch(new TestProtocol()), client);
+        transport.Write("hello"u8);
+        await UntilAsync(loop, () => adopted.ReceivedLength == 5);
+
+        Assert.Equal(name.ToString(), server.UnixEndPoint?.ToString());
+        Assert.Empty(server.EndPoints);
+        Assert.Equal(name.ToString(), transport.RemoteEndPoint?.ToString());
+        Assert.Equal(Environment.ProcessId, transport.PeerCredentials?.ProcessId);
+        await server.DrainAsync(TimeSpan.FromHours(1));
+        Assert.Null(await adopted.Lost.Task);
     });
 
     [Fact]

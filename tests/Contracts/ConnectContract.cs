@@ -84,7 +84,7 @@ public abstract class ConnectContract(LoopUnderTest subject) : ServerSuite(subje
         ConnectFailedException exception = await Assert.ThrowsAsync<ConnectFailedException>(
             () => loop.CreateConnectionAsync(MakeProtocol, "localhost", dead.Port));
 
-        Assert.Equal(addresses, exception.Failures.Select(failure => failure.EndPoint.Address));
+        Assert.Equal(addresses, exception.Failures.Select(failure => ((IPEndPoint)failure.EndPoint).Address));
         Assert.All(exception.Failures, f => Assert.Equal(SocketError.ConnectionRefused, f.Error.SocketErrorCode));
         Assert.DoesNotContain('\n', exception.Message);
     });

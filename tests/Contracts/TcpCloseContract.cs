@@ -78,6 +78,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     [Fact]
     public void Close_UnreadInput_DoesNotResetThePeer() => Run(async loop =>
     {
+        RequireTcp("A Unix socket takes less than this counts on.");
         byte[] data = Pattern(300_000);
         var protocol = new TestProtocol { OnMade = p => p.Transport.PauseReading() };
         Peer peer = await ConnectPeerAsync(loop, protocol);
@@ -111,6 +112,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     [Fact]
     public void Close_PeerDoesNotRead_IsBoundedByTheLingerTime() => Run(async loop =>
     {
+        RequireTcp(NoReset);
         var protocol = new TestProtocol();
         Peer peer = await ConnectNarrowPeerAsync(loop, protocol, TcpOptions.Default with { LingerTime = s_short });
         protocol.Transport.Write(new byte[3_000_000]);
@@ -186,6 +188,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     [Fact]
     public void Abort_PeerSeesAReset() => Run(async loop =>
     {
+        RequireTcp(NoReset);
         var protocol = new TestProtocol();
         Peer peer = await ConnectPeerAsync(loop, protocol);
         FillUp(protocol.Transport);
@@ -201,6 +204,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     [Fact]
     public void Abort_WhileClosing_DropsWhatIsUnsent() => Run(async loop =>
     {
+        RequireTcp(NoReset);
         var protocol = new TestProtocol();
         Peer peer = await ConnectNarrowPeerAsync(loop, protocol);
         protocol.Transport.Write(new byte[3_000_000]);
@@ -307,6 +311,7 @@ public abstract class TcpCloseContract(LoopUnderTest subject) : StreamContract(s
     [Fact]
     public void CloseReason_EveryEnd_HasItsOwn() => Run(async loop =>
     {
+        RequireTcp(NoReset);
         await RequireAsync(CloseReason.LocalClose, (transport, _) => transport.Close());
         await RequireAsync(CloseReason.LocalAbort, (transport, _) => transport.Abort());
         await RequireAsync(CloseReason.PeerEnd, (_, peer) => peer.ShutdownSend());

@@ -301,6 +301,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
         Assert.SkipUnless(ServerTls is null, "One segment is one record, and its peer's socket is out of reach.");
         Run(async loop =>
         {
+            RequireTcp("A Unix socket has no segments to count.");
             long unsent = 0;
             long sentWithin = -1;
             var protocol = new TestProtocol
@@ -376,6 +377,7 @@ public abstract class TcpStreamContract(LoopUnderTest subject) : StreamContract(
     [Fact]
     public void Properties_FromMadeToAfterTheEnd_SayWhatIs() => Run(async loop =>
     {
+        RequireTcp("A Unix socket has no such names.");
         DateTimeOffset before = loop.TimeProvider.GetUtcNow();
         bool bound = false;
         var protocol = new TestProtocol();

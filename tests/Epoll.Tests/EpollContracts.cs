@@ -66,3 +66,11 @@ public sealed class EpollTlsTests() : TlsContract(LoopKind.Epoll);
 public sealed class EpollTlsStreamTests() : TcpStreamContract(LoopKind.Epoll.OverTls());
 
 public sealed class EpollTlsCloseTests() : TcpCloseContract(LoopKind.Epoll.OverTls());
+
+public sealed class EpollHandlePassingTests() : HandlePassingContract(LoopKind.Epoll);
+
+public sealed class EpollUnixSocketTests() : UnixSocketContract(LoopKind.Epoll);
+
+public sealed class EpollUnixCloseTests() : TcpCloseContract(LoopUnderTest.EpollOverUnix);
+
+public sealed class EpollUnixStreamTests() : TcpStreamContract(LoopUnderTest.EpollOverUnix);

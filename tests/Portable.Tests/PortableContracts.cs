@@ -62,3 +62,7 @@ public sealed class PortableStartTlsTests() : StartTlsContract(LoopKind.Portable
 public sealed class PortableTlsHandshakeTests() : TlsHandshakeContract(LoopKind.Portable);
 
 public sealed class PortableTlsTests() : TlsContract(LoopKind.Portable);
+
+public sealed class PortableHandlePassingTests() : HandlePassingContract(LoopKind.Portable);
+
+public sealed class PortableUnixSocketTests() : UnixSocketContract(LoopKind.Portable);

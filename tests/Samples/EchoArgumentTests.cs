@@ -20,6 +20,7 @@ public sealed class EchoArgumentTests
     [InlineData("--idle 0")]
     [InlineData("--idle -1")]
     [InlineData("--max 0")]
+    [InlineData("--unix x --systemd")]
     [InlineData("serve extra")]
     [InlineData("client --loop epoll")]
     public async Task Arguments_Wrong_SaySoAndExitWithTwo(string arguments)

@@ -62,3 +62,7 @@ public sealed class SimulatedTlsFlowControlTests() : TcpFlowControlContract(Loop
 public sealed class SimulatedTlsBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Simulated.OverTls());
 
 public sealed class SimulatedTlsReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated.OverTls());
+
+public sealed class SimulatedHandlePassingTests() : HandlePassingContract(LoopKind.Simulated);
+
+public sealed class SimulatedUnixSocketTests() : UnixSocketContract(LoopKind.Simulated);

@@ -71,6 +71,12 @@ public abstract class LoopContract(LoopUnderTest subject)
     /// <summary>Skips what a simulation does not have: descriptors, tools, other threads, time that goes by itself.</summary>
     protected void RequireRealMachine(string why) => Assert.SkipWhen(IsSimulated, why);
 
+    /// <summary>Why a test requires TCP.</summary>
+    protected const string NoReset = "A Unix socket has no reset.";
+
+    /// <summary>Skips what is about TCP, where the peers are at a path.</summary>
+    protected void RequireTcp(string why) => Assert.SkipWhen(subject.OverUnix, why);
+
     /// <summary>Skips what waits for seconds and asks nothing of a backend that it is not asked elsewhere.</summary>
     protected void RequireVirtualTime() => Assert.SkipUnless(IsSimulated, "It takes seconds, which go by at once on simulated loops.");
 
@@ -186,11 +192,14 @@ public abstract class LoopContract(LoopUnderTest subject)
         where TProtocol : StreamProtocol, ITestProtocol
     {
         Watch(protocol);
-        Server server = await loop.CreateServerAsync(
-            () => protocol,
-            new IPEndPoint(IPAddress.Loopback, 0),
-            new ServerOptions { MaxConnections = 1, Tls = ServerTls, Tcp = options ?? TcpOptions.Default });
-        Peer peer = Network.ConnectNow(server.EndPoints[0], peerOptions); // what our end does at once cannot spoil it
+        var serverOptions = new ServerOptions { MaxConnections = 1, Tls = ServerTls, Tcp = options ?? TcpOptions.Default };
+        Server server = subject.OverUnix
+            ? await loop.CreateUnixServerAsync(
+                () => protocol, Path.Combine(Path.GetTempPath(), $"tk-{Guid.NewGuid():N}"), serverOptions)
+            : await loop.CreateServerAsync(() => protocol, new IPEndPoint(IPAddress.Loopback, 0), serverOptions);
+        Peer peer = server.UnixEndPoint is { } path // what our end does at once cannot spoil it
+            ? Network.ConnectNow(path, peerOptions)
+            : Network.ConnectNow(server.EndPoints[0], peerOptions);
         while (!protocol.Grammar.IsMade)
         {
             await NextIterationAsync(loop);

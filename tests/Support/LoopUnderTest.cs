@@ -25,6 +25,9 @@ public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Conf
         IsSimulated = true,
     };
 
+    /// <summary>epoll, with the peers of stream transports at a path.</summary>
+    public static LoopUnderTest EpollOverUnix { get; } = new(LoopKind.Epoll) { OverUnix = true };
+
     /// <summary>epoll, with everything happening that may, except errors.</summary>
     public static LoopUnderTest ChaosEpoll { get; } = UnderChaos(LoopKind.Epoll);
 
@@ -53,6 +56,9 @@ public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Conf
 
     /// <summary>What servers of the suites speak; null for nothing but TCP.</summary>
     public TlsServerOptions? ServerTls { get; init; }
+
+    /// <summary>Whether the peers of stream transports are at a path, instead of a port.</summary>
+    public bool OverUnix { get; init; }
 
     /// <summary>What connects to such a server.</summary>
     public TlsClientOptions? ClientTls { get; init; }

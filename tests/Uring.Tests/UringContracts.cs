@@ -70,3 +70,7 @@ public sealed class UringStartTlsTests() : StartTlsContract(LoopKind.Uring);
 public sealed class UringTlsHandshakeTests() : TlsHandshakeContract(LoopKind.Uring);
 
 public sealed class UringTlsTests() : TlsContract(LoopKind.Uring);
+
+public sealed class UringHandlePassingTests() : HandlePassingContract(LoopKind.Uring);
+
+public sealed class UringUnixSocketTests() : UnixSocketContract(LoopKind.Uring);

@@ -23,6 +23,12 @@ public readonly record struct HandleSpec
 
     /// <summary>Let several listening sockets of one user share the port (SO_REUSEPORT).</summary>
     public bool ReusePort { get; init; }
+
+    /// <summary>
+    /// Who may connect to a listening Unix socket by its path, whatever the process's umask says; null leaves it to that. In
+    /// force before anybody can connect.
+    /// </summary>
+    public UnixFileMode? UnixMode { get; init; }
 }
 
 /// <summary>An option of a connection, by <see cref="IoBackend.SetOption"/>.</summary>

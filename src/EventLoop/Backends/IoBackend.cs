@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 
 namespace Toolkit.Backends;
 
@@ -56,6 +57,9 @@ namespace Toolkit.Backends;
 /// </remarks>
 public abstract class IoBackend : IDisposable
 {
+    /// <summary>What the kernel takes beside one send (SCM_MAX_FD of Linux).</summary>
+    public const int MaxHandlesPerSend = 253;
+
     /// <summary>At most this many completions are told per poll, so that timers and callbacks get their turn.</summary>
     protected const int CompletionsPerPoll = 64;
 
@@ -103,23 +107,24 @@ public abstract class IoBackend : IDisposable
 
     /// <summary>
     /// Makes a socket: bound when a local end point is given, listening when a backlog is. Nothing is left behind when
-    /// it fails.
+    /// it fails. A listening Unix socket takes the path of one that is dead (one that refuses to be connected to, of the same
+    /// user), and its path is removed with its release, if it is still its own.
     /// </summary>
     /// <returns>The handle, or null with the error that says why.</returns>
     public abstract IoHandle? Open(in HandleSpec spec, out SocketError error);
 
     /// <summary>
-    /// Makes a handle of a TCP socket that was made elsewhere, which listens or is connected: a descriptor of the backend's own for
-    /// it, close-on-exec. The caller keeps the socket and closes it when it has what it wants; the two share what a descriptor
-    /// stands for, so the socket is non-blocking from here on.
+    /// Makes a handle of a TCP or Unix stream socket that was made elsewhere, which listens or is connected: a descriptor of the
+    /// backend's own for it, close-on-exec. The caller keeps the socket and closes it when it has what it wants; the two share
+    /// what a descriptor stands for, so the socket is non-blocking from here on.
     /// </summary>
     /// <param name="socket">The socket, on which nothing may be in flight.</param>
     /// <param name="isListening">Whether it is to be one that listens; otherwise it is to be a connection.</param>
     /// <param name="error">
-    /// Why it cannot be had: <see cref="SocketError.NotSocket"/>; <see cref="SocketError.SocketNotSupported"/> when it is no stream;
-    /// <see cref="SocketError.AddressFamilyNotSupported"/>; <see cref="SocketError.InvalidArgument"/> when it listens and should
-    /// not, or does not and should; <see cref="SocketError.NotConnected"/>; <see cref="SocketError.OperationNotSupported"/> where
-    /// there are no sockets, as in a simulation; or what the system says.
+    /// Why it cannot be had: <see cref="SocketError.NotSocket"/>; <see cref="SocketError.SocketNotSupported"/> when it is no
+    /// stream; <see cref="SocketError.AddressFamilyNotSupported"/>; <see cref="SocketError.InvalidArgument"/> when it listens
+    /// and should not, or does not and should; <see cref="SocketError.NotConnected"/>;
+    /// <see cref="SocketError.OperationNotSupported"/> where there are no sockets, as in a simulation; or what the system says.
     /// </param>
     /// <returns>The handle, or null.</returns>
     public virtual IoHandle? Adopt(Socket socket, bool isListening, out SocketError error)
@@ -142,6 +147,32 @@ public abstract class IoBackend : IDisposable
 
     /// <summary>The same for several buffers, as if they were one.</summary>
     public abstract long TrySend(IoHandle handle, ReadOnlySpan<ReadOnlyMemory<byte>> buffers, out SocketError error);
+
+    /// <summary>Whether descriptors can be passed over the Unix sockets of this backend.</summary>
+    public virtual bool CanPassHandles => false;
+
+    /// <summary>
+    /// As <see cref="TrySend(IoHandle, ReadOnlySpan{byte}, out SocketError)"/>, with descriptors beside the first of the bytes:
+    /// they have left when at least one byte has. A send operation takes them as <see cref="SendOperation.Handles"/>.
+    /// </summary>
+    /// <param name="handle">A Unix socket.</param>
+    /// <param name="data">At least one byte.</param>
+    /// <param name="handles">At most as many as <see cref="MaxHandlesPerSend"/>. Borrowed for the length of the call.</param>
+    /// <param name="error"><see cref="SocketError.OperationNotSupported"/> where descriptors cannot be passed.</param>
+    public virtual int TrySend(
+        IoHandle handle, ReadOnlySpan<byte> data, ReadOnlySpan<SafeHandle> handles, out SocketError error)
+    {
+        error = SocketError.OperationNotSupported;
+        return 0;
+    }
+
+    /// <summary>
+    /// From now on takes the descriptors that arrive at a Unix socket, which are otherwise closed by the system. Called once,
+    /// before the first receive. When some could not be taken, for want of descriptors, the receive ends with
+    /// <see cref="SocketError.TooManyOpenSockets"/>, and all that came with them are closed.
+    /// </summary>
+    /// <returns><see cref="SocketError.OperationNotSupported"/> where descriptors cannot be passed.</returns>
+    public virtual SocketError ReceiveHandles(IoHandle handle, IHandleReceiver receiver) => SocketError.OperationNotSupported;
 
     /// <summary>Ends the sending side: the peer reads the end of the stream after all that was sent.</summary>
     public abstract SocketError ShutdownSend(IoHandle handle);
@@ -216,8 +247,8 @@ public abstract class IoBackend : IDisposable
     public virtual IPAddress[] Resolve(string hostName) => Dns.GetHostAddresses(hostName);
 
     /// <summary>
-    /// Runs work that may block, with the execution context of this call, and then <paramref name="completed"/>; on a thread of the
-    /// pool, unless the backend has an idea of its own of what takes time. Neither throws.
+    /// Runs work that may block, with the execution context of this call, and then <paramref name="completed"/>; on a thread of
+    /// the pool, unless the backend has an idea of its own of what takes time. Neither throws.
     /// </summary>
     public virtual void RunInThread(Action work, Action completed)
         => ThreadPool.QueueUserWorkItem(
@@ -269,7 +300,9 @@ public abstract class IoBackend : IDisposable
         return count;
     }
 
-    /// <summary>Ends an operation now and tells its owner, who may submit it again at once. From <see cref="Poll"/> only.</summary>
+    /// <summary>
+    /// Ends an operation now and tells its owner, who may submit it again at once. From <see cref="Poll"/> only.
+    /// </summary>
     protected static void End(IoOperation operation, SocketError error)
     {
         ArgumentNullException.ThrowIfNull(operation);

@@ -30,6 +30,11 @@ public abstract class IoHandle
     /// </summary>
     public abstract EndPoint? RemoteEndPoint { get; }
 
+    /// <summary>
+    /// Who the peer of a connected Unix socket is; null of any other, and where the system does not say. Stays after the release.
+    /// </summary>
+    public virtual PeerIdentity? PeerIdentity => null;
+
     /// <summary>The operation that is armed on the read side.</summary>
     public IoOperation? ReadSide { get; private set; }
 

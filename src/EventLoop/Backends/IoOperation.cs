@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 
 namespace Toolkit.Backends;
 
@@ -103,6 +104,12 @@ public sealed class SendOperation(IoHandle handle, ISender sender) : IoOperation
     /// <summary>What to send. Set before submitting, and left alone until the end.</summary>
     public ReadOnlyMemory<byte> Data { get; set; }
 
+    /// <summary>
+    /// Descriptors to go with the first of the bytes; null for none. Only where <see cref="IoBackend.CanPassHandles"/>. Set
+    /// before submitting, and left alone and open until the end.
+    /// </summary>
+    public IReadOnlyList<SafeHandle>? Handles { get; set; }
+
     internal void NotifySent(int count) => sender.OnSent(count, SocketError.Success);
 
     internal override void NotifyEnded(SocketError error) => sender.OnSent(0, error);
@@ -136,7 +143,10 @@ public sealed class AcceptOperation(IoHandle handle, IAcceptor acceptor) : IoOpe
 /// <summary>What the owner of a <see cref="ConnectOperation"/> is told.</summary>
 public interface IConnector
 {
-    /// <summary>The attempt has ended, with <see cref="SocketError.Success"/> when the handle is connected.</summary>
+    /// <summary>
+    /// The attempt has ended, with <see cref="SocketError.Success"/> when the handle is connected. A Unix socket whose listener
+    /// has as many waiting as may ends with <see cref="SocketError.WouldBlock"/>: nothing goes on in the background.
+    /// </summary>
     void OnConnectEnded(SocketError error);
 }
 

@@ -110,6 +110,11 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
             return Discard(data.Length);
         }
 
+        if (_passing is { HasTooMany: true })
+        {
+            return FailByHandles();
+        }
+
         TellData(data);
         return AfterInput();
     }
@@ -120,6 +125,11 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
         if (!_lifecycle.CanRead)
         {
             return Discard(count);
+        }
+
+        if (_passing is { HasTooMany: true })
+        {
+            return FailByHandles();
         }
 
         TellFilled(count);

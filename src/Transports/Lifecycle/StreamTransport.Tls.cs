@@ -71,6 +71,11 @@ internal sealed partial class StreamTransport : ITlsTransport, ITlsOwner
             throw new InvalidOperationException($"The connection is closing ({_closeReason}), and nothing new begins on it.");
         }
 
+        if (_passing is { UnsentCount: > 0 })
+        {
+            throw new InvalidOperationException("Handles wait to be sent, and TLS can carry none. Start it when they have left.");
+        }
+
         if (!_lifecycle.CanRead || !_lifecycle.CanWrite)
         {
             throw new InvalidOperationException("A handshake goes both ways, and one direction of the connection has ended.");

@@ -142,6 +142,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             return;
         }
 
+        _passing?.OnSent(_bytesSent, count);
         CountSent(count);
         _output.Consume(count);
         if (_tls is { } tls && _send!.Handle != tls)
@@ -259,7 +260,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         Debug.Assert(!IsSending, "Bytes would overtake each other.");
         while (!_output.IsEmpty)
         {
-            int sent = _handle.Backend.TrySend(_handle, _output.First.Span, out SocketError error);
+            int sent = TrySendFirst(out SocketError error);
             if (sent > 0)
             {
                 CountSent(sent);
@@ -269,7 +270,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             if (error == SocketError.WouldBlock)
             {
                 _send ??= new SendOperation(_handle, this);
-                _send.Data = _output.First;
+                SetSend(_send);
                 _handle.Backend.Submit(_send);
                 return;
             }

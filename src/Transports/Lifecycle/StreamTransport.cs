@@ -19,7 +19,11 @@ internal interface IConnectionOwner
 /// <param name="Context">The execution context in which their protocols are called.</param>
 /// <param name="Owner">Who is told of their ends.</param>
 internal sealed record ConnectionOrigin(
-    EventLoop Loop, TcpOptions Options, ExecutionContext? Context, IConnectionOwner? Owner);
+    EventLoop Loop, TcpOptions Options, ExecutionContext? Context, IConnectionOwner? Owner)
+{
+    /// <summary>How many descriptors may wait to be taken; zero when none are to be received.</summary>
+    public int MaxReceivedHandles { get; init; }
+}
 
 /// <summary>
 /// The stream transport, for every backend and every kind of stream: it carries bytes between a handle and a protocol,
@@ -69,6 +73,10 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
 
     public override EndPoint? RemoteEndPoint => _handle.RemoteEndPoint;
 
+    public override PeerCredentials? PeerCredentials => _handle.PeerIdentity is { } peer
+        ? new PeerCredentials(peer.ProcessId, peer.UserId, peer.GroupId)
+        : null;
+
     public override bool IsClosing => _lifecycle.IsClosing;
 
     public override CloseReason CloseReason => _closeReason;
@@ -85,6 +93,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         _origin.Loop.Host.AddResident(this);
         _origin.Loop.Host.Traffic.OnConnectionMade();
         BindProtocol();
+        BeginHandles();
         Do(_lifecycle.On(ConnectionEvent.Made));
         try
         {
@@ -320,6 +329,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
             _output.Clear();
         }
 
+        _passing?.DropUnsent();
         _origin.Loop.UnsafeCallSoon(s_tellLost, this);
     }
 
@@ -338,6 +348,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         }
         finally
         {
+            _passing?.End();
             _origin.Loop.Host.RemoveResident(this);
             _origin.Loop.Host.OnConnectionLost(StartTime, _closeReason.ToString());
             _origin.Owner?.OnConnectionLost(this);

@@ -25,7 +25,7 @@ public sealed class AdoptFailedException : IOException
     {
         SocketError.NotSocket => "it is no socket",
         SocketError.SocketNotSupported => "it is no stream socket",
-        SocketError.AddressFamilyNotSupported => "its addresses are not of IPv4 or IPv6",
+        SocketError.AddressFamilyNotSupported => "its addresses are not of IPv4, IPv6 or Unix",
         SocketError.InvalidArgument => "one that listens was expected and it does not, or the other way round",
         SocketError.NotConnected => "it is not connected",
         SocketError.TooManyOpenSockets => "the process has no descriptor to spare",

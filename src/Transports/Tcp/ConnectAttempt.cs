@@ -30,7 +30,7 @@ internal sealed class ConnectAttempt : IConnector, ILoopResident
     /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile, and a shield hid that.</exception>
     public static async Task<(IoHandle? Handle, SocketError Error)> ConnectAsync(
-        EventLoop loop, IPEndPoint remote, ConnectOptions options, TimeSpan time, CancellationToken cancellationToken)
+        EventLoop loop, EndPoint remote, ConnectOptions options, TimeSpan time, CancellationToken cancellationToken)
     {
         var attempt = new ConnectAttempt(loop);
         attempt.Begin(remote, options, time);
@@ -61,7 +61,7 @@ internal sealed class ConnectAttempt : IConnector, ILoopResident
 
     void ILoopResident.OnLoopShutdownExpired() => Fail(new ObjectDisposedException(nameof(EventLoop)));
 
-    private void Begin(IPEndPoint remote, ConnectOptions options, TimeSpan time)
+    private void Begin(EndPoint remote, ConnectOptions options, TimeSpan time)
     {
         IoBackend backend = _loop.Host.Backend;
         var spec = new HandleSpec
@@ -78,7 +78,7 @@ internal sealed class ConnectAttempt : IConnector, ILoopResident
             return;
         }
 
-        options.Tcp.Apply(_handle);
+        options.Tcp.ApplyTo(_handle, remote.AddressFamily);
         _limit = _loop.UnsafeCallLater(time, static self => ((ConnectAttempt)self!).End(SocketError.TimedOut), this);
         backend.Submit(new ConnectOperation(_handle, remote, this));
     }

@@ -33,7 +33,7 @@ public sealed class ConnectFailedException : IOException
     private static string Describe(string target, IReadOnlyList<ConnectFailure> failures)
     {
         ArgumentNullException.ThrowIfNull(failures);
-        string attempts = string.Join("; ", failures.Select(f => $"{f.EndPoint}: {f.Error.SocketErrorCode}"));
+        string attempts = string.Join("; ", failures.Select(f => $"{Escape($"{f.EndPoint}")}: {f.Error.SocketErrorCode}"));
         return failures.Count == 0
             ? $"Cannot connect to {Escape(target)}: it has no address of the local end point's family."
             : $"Cannot connect to {Escape(target)}: {attempts}.";
@@ -48,7 +48,7 @@ public sealed class ConnectFailedException : IOException
 }
 
 /// <summary>One attempt to connect, and why it failed.</summary>
-/// <param name="EndPoint">The address that was tried.</param>
+/// <param name="EndPoint">The address, or the name of a Unix socket, that was tried.</param>
 /// <param name="Error">What came of it; <see cref="SocketError.TimedOut"/> also when our own time was up.</param>
 [StructLayout(LayoutKind.Auto)]
-public readonly record struct ConnectFailure(IPEndPoint EndPoint, SocketException Error);
+public readonly record struct ConnectFailure(EndPoint EndPoint, SocketException Error);

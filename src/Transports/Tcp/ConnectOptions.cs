@@ -28,6 +28,19 @@ public sealed record ConnectOptions
     /// </summary>
     public TlsClientOptions? Tls { get; init; }
 
+    /// <summary>
+    /// Whether <c>@name</c> (or <c>\0name</c>) is an abstract name of Linux, instead of a mistake. Off by default: such a name
+    /// has no mode, and whoever is first on the machine has it, so a client looks who answers
+    /// (<see cref="Transport.PeerCredentials"/>). Of Unix sockets alone.
+    /// </summary>
+    public bool AllowAbstractName { get; init; }
+
+    /// <summary>
+    /// How many handles that the peer passes may wait to be taken (<see cref="HandlePassing"/>). 0, the default, has the system
+    /// close them. Of Unix sockets alone.
+    /// </summary>
+    public int MaxReceivedHandles { get; init; }
+
     /// <summary>How the connection behaves.</summary>
     public TcpOptions Tcp { get; init; } = TcpOptions.Default;
 
@@ -40,5 +53,6 @@ public sealed record ConnectOptions
         ArgumentNullException.ThrowIfNull(Tcp);
         Tcp.Validate();
         Tls?.Validate();
+        HandlePassing.Validate(MaxReceivedHandles, Tls is not null, nameof(MaxReceivedHandles));
     }
 }

@@ -15,14 +15,19 @@ internal static class ConnectTracing
     public static Task<Connection<TProtocol>> TraceAsync<TProtocol>(
         string address, int port, Func<Task<Connection<TProtocol>>> connect)
         where TProtocol : StreamProtocol
-        => s_activities.HasListeners() ? TraceCoreAsync(address, port, connect) : connect();
+        => s_activities.HasListeners() ? TraceCoreAsync("tcp", address, port, connect) : connect();
+
+    /// <summary>Connects to a path within an activity.</summary>
+    public static Task<Connection<TProtocol>> TraceAsync<TProtocol>(string path, Func<Task<Connection<TProtocol>>> connect)
+        where TProtocol : StreamProtocol
+        => s_activities.HasListeners() ? TraceCoreAsync("unix", path, null, connect) : connect();
 
     private static async Task<Connection<TProtocol>> TraceCoreAsync<TProtocol>(
-        string address, int port, Func<Task<Connection<TProtocol>>> connect)
+        string transport, string address, int? port, Func<Task<Connection<TProtocol>>> connect)
         where TProtocol : StreamProtocol
     {
         using Activity? activity = s_activities.StartActivity("toolkit.connect", ActivityKind.Client);
-        activity?.SetTag("network.transport", "tcp").SetTag("server.address", address).SetTag("server.port", port);
+        activity?.SetTag("network.transport", transport).SetTag("server.address", address).SetTag("server.port", port);
         try
         {
             Connection<TProtocol> connection = await connect();

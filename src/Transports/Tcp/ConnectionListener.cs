@@ -61,9 +61,14 @@ internal sealed partial class ConnectionListener : IAcceptor
         IListenerOwner owner,
         ExecutionContext? context,
         TlsServerOptions? tls = null,
-        HandshakeQueue? handshakes = null)
+        HandshakeQueue? handshakes = null,
+        int maxReceivedHandles = 0)
     {
-        _origin = new ConnectionOrigin(loop, options, context, owner);
+        LocalEndPoint = handle.LocalEndPoint!;
+        _origin = new ConnectionOrigin(loop, options, context, owner)
+        {
+            MaxReceivedHandles = LocalEndPoint is UnixDomainSocketEndPoint ? maxReceivedHandles : 0,
+        };
         _handle = handle;
         _factory = factory;
         _owner = owner;
@@ -71,10 +76,9 @@ internal sealed partial class ConnectionListener : IAcceptor
         _handshakes = handshakes;
         _accept = new AcceptOperation(handle, this);
         _logger = loop.Host.CreateLogger(LogCategory);
-        LocalEndPoint = (IPEndPoint)handle.LocalEndPoint!;
     }
 
-    public IPEndPoint LocalEndPoint { get; }
+    public EndPoint LocalEndPoint { get; }
 
     private bool WantsConnections
         => _isServing && _backoffTimer is not { IsScheduled: true } && !_handle.IsReleased && _owner.HasRoom;
@@ -138,7 +142,7 @@ internal sealed partial class ConnectionListener : IAcceptor
             return WantsConnections;
         }
 
-        _origin.Options.Apply(connection);
+        _origin.Options.ApplyTo(connection, LocalEndPoint.AddressFamily);
         if (_tls is null)
         {
             MakeConnection(connection);
@@ -179,23 +183,23 @@ internal sealed partial class ConnectionListener : IAcceptor
 
     [LoggerMessage(1, LogLevel.Warning, "Accepting on {EndPoint} failed with {Error}; trying again in {Backoff}.{Suppressed}")]
     private static partial void AcceptFailed(
-        ILogger logger, IPEndPoint endPoint, SocketError error, TimeSpan backoff, string suppressed);
+        ILogger logger, EndPoint endPoint, SocketError error, TimeSpan backoff, string suppressed);
 
     [LoggerMessage(
         2,
         LogLevel.Warning,
         "A newcomer on {EndPoint} was closed at once: the last {Reserve} descriptors of the process are kept free.{Suppressed}")]
-    private static partial void Shed(ILogger logger, IPEndPoint endPoint, int reserve, string suppressed);
+    private static partial void Shed(ILogger logger, EndPoint endPoint, int reserve, string suppressed);
 
     [LoggerMessage(
         4,
         LogLevel.Warning,
         "A newcomer from {Peer} on {EndPoint} was turned away: its address has as many connections as it may.{Suppressed}")]
-    private static partial void TurnedAway(ILogger logger, string peer, IPEndPoint endPoint, string suppressed);
+    private static partial void TurnedAway(ILogger logger, string peer, EndPoint endPoint, string suppressed);
 
     [LoggerMessage(5, LogLevel.Information, "A TLS handshake on {EndPoint} with {Peer} failed: {Reason}{Suppressed}")]
     private static partial void HandshakeFailed(
-        ILogger logger, IPEndPoint endPoint, EndPoint? peer, string reason, string suppressed);
+        ILogger logger, EndPoint endPoint, EndPoint? peer, string reason, string suppressed);
 
     private void OnHandshakeEnded(TlsHandshake handshake, TlsException? failure)
     {

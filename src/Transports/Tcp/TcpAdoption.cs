@@ -11,7 +11,8 @@ public static class TcpAdoption
     extension(EventLoop loop)
     {
         /// <summary>
-        /// Takes over a connected TCP socket: one that another listener has accepted, or that was inherited. Loop thread only.
+        /// Takes over a connected TCP or Unix stream socket: one that another listener has accepted, or that was inherited. Loop
+        /// thread only.
         /// </summary>
         /// <remarks>
         /// The loop makes a descriptor of its own and closes the socket, so whoever disposes it later does no harm. Nothing may be in
@@ -23,7 +24,7 @@ public static class TcpAdoption
         /// <param name="socket">The socket, the loop's from success on.</param>
         /// <param name="options">How the connection behaves; null for the defaults.</param>
         /// <returns>The transport and its protocol.</returns>
-        /// <exception cref="AdoptFailedException">It is no stream socket of IP, or it is not connected.</exception>
+        /// <exception cref="AdoptFailedException">It is no stream socket of IP or Unix, or it is not connected.</exception>
         /// <exception cref="NotSupportedException">The loop's kind has no sockets: it is simulated.</exception>
         public Task<Connection<TProtocol>> AdoptConnectionAsync<TProtocol>(
             Func<TProtocol> factory, Socket socket, TcpOptions? options = null)
@@ -37,8 +38,9 @@ public static class TcpAdoption
             try
             {
                 IoHandle handle = SocketAdoption.Adopt(loop, socket, isListening: false);
+                AddressFamily family = socket.AddressFamily;
                 socket.Dispose();
-                options.Apply(handle);
+                options.ApplyTo(handle, family);
                 return Task.FromResult(
                     TcpConnecting.MakeConnection(loop, factory, handle, options, LoopHost.CaptureContext()));
             }

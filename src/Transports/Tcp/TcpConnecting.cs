@@ -175,7 +175,12 @@ public static class TcpConnecting
         => endPoint.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(endPoint.Address.MapToIPv4(), endPoint.Port) : endPoint;
 
     internal static Connection<TProtocol> MakeConnection<TProtocol>(
-        EventLoop loop, Func<TProtocol> factory, IoHandle handle, TcpOptions options, ExecutionContext? context)
+        EventLoop loop,
+        Func<TProtocol> factory,
+        IoHandle handle,
+        TcpOptions options,
+        ExecutionContext? context,
+        int maxReceivedHandles = 0)
         where TProtocol : StreamProtocol
     {
         TProtocol protocol;
@@ -195,7 +200,8 @@ public static class TcpConnecting
             throw;
         }
 
-        var transport = new StreamTransport(new ConnectionOrigin(loop, options, context, Owner: null), handle, protocol);
+        var origin = new ConnectionOrigin(loop, options, context, Owner: null) { MaxReceivedHandles = maxReceivedHandles };
+        var transport = new StreamTransport(origin, handle, protocol);
         return transport.Start() is { } failure
             ? throw failure
             : new Connection<TProtocol>(transport, protocol);

@@ -1,8 +1,12 @@
+using System.Net.Sockets;
 using Toolkit.Backends;
 
 namespace Toolkit;
 
-/// <summary>How a TCP connection behaves. Immutable: one object may serve many connections.</summary>
+/// <summary>
+/// How a TCP connection behaves. Immutable: one object may serve many connections. Of Unix sockets only the limits, the linger
+/// time and the send buffer matter.
+/// </summary>
 public sealed record TcpOptions
 {
     /// <summary>The defaults.</summary>
@@ -64,6 +68,19 @@ public sealed record TcpOptions
             {
                 throw new PlatformNotSupportedException($"{nameof(UserTimeout)} exists on Linux only. Use {nameof(KeepAlive)}.");
             }
+        }
+    }
+
+    /// <summary>Sets what the kernel is to know of a connection of some family; of a Unix socket, its buffers.</summary>
+    internal void ApplyTo(IoHandle handle, AddressFamily family)
+    {
+        if (family == AddressFamily.Unix)
+        {
+            ApplyBufferSizes(handle);
+        }
+        else
+        {
+            Apply(handle);
         }
     }
 

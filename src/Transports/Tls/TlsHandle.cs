@@ -62,6 +62,8 @@ internal sealed class TlsHandle : IoHandle, IReceiver, ISender, IHangUpWatcher, 
 
     public override EndPoint? RemoteEndPoint => Inner.RemoteEndPoint;
 
+    public override PeerIdentity? PeerIdentity => Inner.PeerIdentity;
+
     /// <summary>The connection's own handle.</summary>
     public IoHandle Inner { get; }
 

@@ -18,6 +18,10 @@ public abstract class PeerNetwork : IDisposable
     /// </summary>
     public abstract Peer ConnectNow(IPEndPoint remote, PeerOptions? options = null);
 
+    /// <summary>The same, to the Unix socket at a path.</summary>
+    public virtual Peer ConnectNow(UnixDomainSocketEndPoint remote, PeerOptions? options = null)
+        => throw new NotSupportedException("This network has no paths.");
+
     /// <summary>Listens on a port of the system's choice of the IPv4 loopback address.</summary>
     /// <param name="backlog">How many may wait; Linux lets one more.</param>
     public abstract PeerListener Listen(int backlog = 128);

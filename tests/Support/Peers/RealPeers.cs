@@ -21,6 +21,13 @@ public sealed class RealPeers : PeerNetwork
         return new SocketPeer(socket, Task.CompletedTask);
     }
 
+    public override Peer ConnectNow(UnixDomainSocketEndPoint remote, PeerOptions? options = null)
+    {
+        Socket socket = NewSocket(AddressFamily.Unix, options);
+        socket.Connect(remote);
+        return new SocketPeer(socket, Task.CompletedTask);
+    }
+
     public override PeerListener Listen(int backlog = 128)
     {
         Socket socket = NewSocket(AddressFamily.InterNetwork);
@@ -49,7 +56,9 @@ public sealed class RealPeers : PeerNetwork
     /// <summary>A socket that is closed with the network; for scenarios that can only be about sockets.</summary>
     public Socket NewSocket(AddressFamily family = AddressFamily.InterNetwork, PeerOptions? options = null)
     {
-        var socket = new Socket(family, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        var socket = family == AddressFamily.Unix
+            ? new Socket(family, SocketType.Stream, ProtocolType.Unspecified)
+            : new Socket(family, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         _open.Add(socket);
         if (options?.ReceiveBufferSize is { } receive)
         {

@@ -62,9 +62,9 @@ public sealed class SimulatedPeers(SimulatedHost host) : PeerNetwork
 
         public override Task Connected { get; }
 
-        public override IPEndPoint LocalEndPoint => _peer.LocalEndPoint;
+        public override IPEndPoint LocalEndPoint => (IPEndPoint)_peer.LocalEndPoint!;
 
-        public override IPEndPoint RemoteEndPoint => _peer.RemoteEndPoint;
+        public override IPEndPoint RemoteEndPoint => (IPEndPoint)_peer.RemoteEndPoint!;
 
         public override int Available => _peer.Available;
 
@@ -83,7 +83,7 @@ public sealed class SimulatedPeers(SimulatedHost host) : PeerNetwork
 
     private sealed class Listener(SimulatedPeers network, SimulatedPeerListener listener) : PeerListener
     {
-        public override IPEndPoint LocalEndPoint => listener.LocalEndPoint;
+        public override IPEndPoint LocalEndPoint => (IPEndPoint)listener.LocalEndPoint;
 
         public override bool HasNewcomer => listener.HasNewcomers;
 

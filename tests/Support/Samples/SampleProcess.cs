@@ -188,6 +188,9 @@ public sealed partial class SampleProcess : IDisposable
     [GeneratedRegex(@"^listening on tcp://127\.0\.0\.1:(\d+) with \w+, pid (\d+)$", RegexOptions.NonBacktracking)]
     private static partial Regex Listening();
 
+    [GeneratedRegex(@"^listening on unix:.+ with \w+, pid (\d+)$", RegexOptions.NonBacktracking)]
+    private static partial Regex ListeningAtPath();
+
     private void OnOutput(string? line)
     {
         if (line is null)
@@ -204,6 +207,12 @@ public sealed partial class SampleProcess : IDisposable
         {
             Port = int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
             ServerId = int.Parse(match.Groups[2].ValueSpan, CultureInfo.InvariantCulture);
+            _listening.TrySetResult();
+        }
+
+        if (ListeningAtPath().Match(line) is { Success: true } atPath)
+        {
+            ServerId = int.Parse(atPath.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
             _listening.TrySetResult();
         }
 

@@ -27,6 +27,7 @@ public sealed partial class ChaosBackend
             {
                 _mirroredSend ??= new SendOperation(handle.Inner, this);
                 _mirroredSend.Data = send.Data[..(int)chaos.PartOf(send.Data.Length, chaos._options.ShortSend)];
+                _mirroredSend.Handles = send.Handles;
                 chaos._inner.Submit(_mirroredSend);
             }
             else

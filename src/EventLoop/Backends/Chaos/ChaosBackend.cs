@@ -395,6 +395,8 @@ public sealed partial class ChaosBackend : IoBackend
 
         public override EndPoint? RemoteEndPoint => Inner.RemoteEndPoint;
 
+        public override PeerIdentity? PeerIdentity => Inner.PeerIdentity;
+
         /// <summary>The injected error that the connection has died of.</summary>
         public SocketError? Fault { get; private set; }
 

@@ -144,6 +144,7 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
 
         Unregister(closed);
         Handles.Remove(closed.Token);
+        closed.Unix?.Path?.Remove();
         _ = Libc.Close(closed.Fd);
     }
 
@@ -157,6 +158,7 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
         foreach (EpollHandle handle in Handles.Snapshot())
         {
             Handles.Remove(handle.Token);
+            handle.Unix?.Path?.Remove();
             _ = Libc.Close(handle.Fd);
         }
 
@@ -270,7 +272,7 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
         switch (handle.WriteSide)
         {
             case SendOperation { State: IoOperationState.Armed } send:
-                int sent = LinuxSocket.TrySend(handle.Fd, send.Data.Span, out SocketError error);
+                int sent = TrySend(handle.Fd, send, out SocketError error);
                 if (sent > 0)
                 {
                     EndSend(send, sent);
@@ -302,9 +304,17 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
         }
 
         nint received;
-        fixed (byte* start = memory.Span)
+        SocketError failure = SocketError.Success;
+        if (handle.Unix?.Receiver is { } receiver)
         {
-            received = Libc.Receive(handle.Fd, start, (nuint)memory.Length, 0);
+            received = UnixSocket.Receive(handle.Fd, memory.Span, receiver, out failure);
+        }
+        else
+        {
+            fixed (byte* start = memory.Span)
+            {
+                received = Libc.Receive(handle.Fd, start, (nuint)memory.Length, 0);
+            }
         }
 
         if (received > 0)
@@ -332,13 +342,17 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
             return 1;
         }
 
-        int errno = Errno.Last;
-        if (errno is Errno.Again or Errno.Interrupted)
+        if (failure == SocketError.Success)
+        {
+            failure = Errno.ToSocketError(Errno.Last);
+        }
+
+        if (failure is SocketError.WouldBlock or SocketError.Interrupted)
         {
             return 0;
         }
 
-        End(receive, Errno.ToSocketError(errno));
+        End(receive, failure);
         return 1;
     }
 
@@ -383,7 +397,7 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
                 continue;
             }
 
-            if (!Deliver(accept, AddHandle(fd, listener.LocalNameOf(fd), peer)))
+            if (!Deliver(accept, AddAccepted(listener, fd, peer)))
             {
                 return accepted + 1;
             }

@@ -12,7 +12,7 @@ namespace Toolkit.Backends.Linux;
 /// a table finds their handles, and other threads wake the loop by an <c>eventfd</c>.
 /// </summary>
 [SupportedOSPlatform("linux")]
-internal abstract unsafe class LinuxBackend<THandle> : IoBackend
+internal abstract unsafe partial class LinuxBackend<THandle> : IoBackend
     where THandle : LinuxHandle
 {
     /// <summary>The longest single wait. Deadlines further off take several.</summary>
@@ -69,6 +69,11 @@ internal abstract unsafe class LinuxBackend<THandle> : IoBackend
 
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
     {
+        if (spec.AddressFamily == AddressFamily.Unix)
+        {
+            return OpenUnix(spec, out error);
+        }
+
         int fd = LinuxSocket.Open(spec, out error);
         return fd < 0 ? null : AddHandle(fd, LinuxSocket.GetLocalName(fd), default);
     }
@@ -83,6 +88,7 @@ internal abstract unsafe class LinuxBackend<THandle> : IoBackend
             int fd = LinuxSocket.Adopt((int)theirs.DangerousGetHandle(), isListening, out error);
             return fd < 0
                 ? null
+                : LinuxSocket.GetLocalName(fd).IsUnix ? AddUnixHandle(fd, UnixSocket.NamesOf(fd, isConnected: !isListening))
                 : AddHandle(fd, LinuxSocket.GetLocalName(fd), isListening ? default : LinuxSocket.GetPeerName(fd));
         }
         finally
@@ -109,7 +115,9 @@ internal abstract unsafe class LinuxBackend<THandle> : IoBackend
     protected static SocketError BeginConnect(ConnectOperation connect)
     {
         var handle = (LinuxHandle)connect.Handle;
-        SocketError error = LinuxSocket.Connect(handle.Fd, connect.RemoteEndPoint);
+        SocketError error = connect.RemoteEndPoint is UnixDomainSocketEndPoint unix
+            ? UnixSocket.Connect(handle.Fd, unix)
+            : LinuxSocket.Connect(handle.Fd, connect.RemoteEndPoint);
         if (error == SocketError.Success)
         {
             handle.RefreshNames();

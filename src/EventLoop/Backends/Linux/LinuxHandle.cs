@@ -24,9 +24,14 @@ internal abstract class LinuxHandle : IoHandle
     /// <summary>The handle's place in the table of its backend: what the kernel is given to report.</summary>
     public ulong Token { get; set; }
 
-    public override EndPoint? LocalEndPoint => _local.Value.ToEndPoint();
+    public override EndPoint? LocalEndPoint => _local is UnixNames unix ? unix.Local : _local.Value.ToEndPoint();
 
-    public override EndPoint? RemoteEndPoint => _remote.ToEndPoint();
+    public override EndPoint? RemoteEndPoint => _local is UnixNames unix ? unix.Remote : _remote.ToEndPoint();
+
+    public override PeerIdentity? PeerIdentity => Unix?.Identity;
+
+    /// <summary>What there is to know of a Unix socket; null of any other.</summary>
+    public UnixNames? Unix => _local as UnixNames;
 
     /// <summary>
     /// The local name of a connection that this listener has accepted: the one that it is bound to, unless that stands for all.
@@ -36,6 +41,12 @@ internal abstract class LinuxHandle : IoHandle
     /// <summary>A connect has succeeded: the kernel has chosen what was left open.</summary>
     public void RefreshNames()
     {
+        if (Unix is not null)
+        {
+            _local = UnixSocket.NamesOf(Fd, isConnected: true);
+            return;
+        }
+
         _local = new(LinuxSocket.GetLocalName(Fd));
         _remote = LinuxSocket.GetPeerName(Fd);
     }

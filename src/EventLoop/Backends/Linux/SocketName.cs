@@ -15,6 +15,7 @@ internal readonly record struct SocketName
     /// <summary>Room for a <c>sockaddr_in6</c>, the largest that is meant here.</summary>
     public const int MaxNativeLength = 28;
 
+    private const ushort NativeUnix = 1;
     private const ushort NativeInterNetwork = 2;
     private const ushort NativeInterNetworkV6 = 10;
 
@@ -36,9 +37,19 @@ internal readonly record struct SocketName
     /// <summary>Whether the address is the one that stands for all.</summary>
     public bool IsWildcard => _high == 0 && _low == 0;
 
-    /// <summary>Reads a <c>sockaddr</c>; the empty name when it is of no IP family.</summary>
+    /// <summary>Whether it is a Unix socket's, which is no more than that here: see <see cref="UnixNames"/>.</summary>
+    public bool IsUnix => _nativeFamily == NativeUnix;
+
+    /// <summary>
+    /// Reads a <c>sockaddr</c>; the empty name when it is of another family. Of a Unix name only the family is kept.
+    /// </summary>
     public static SocketName Read(ReadOnlySpan<byte> native)
     {
+        if (native.Length >= sizeof(ushort) && BitConverter.ToUInt16(native) == NativeUnix)
+        {
+            return new SocketName(0, 0, 0, 0, NativeUnix);
+        }
+
         if (native.Length < 8)
         {
             return default;

@@ -35,7 +35,7 @@ namespace Toolkit.Backends.Portable;
 /// system may have given to a stranger meanwhile; when the handle was released it is thrown away.
 /// </para>
 /// </remarks>
-internal sealed class PortableBackend : IoBackend
+internal sealed partial class PortableBackend : IoBackend
 {
     private const int InitialReceiveBuffer = 64 * 1024;
 
@@ -91,7 +91,7 @@ internal sealed class PortableBackend : IoBackend
     public override int Poll(long untilTicks)
     {
         LookForHangUps();
-        int told = TellPendingEnds();
+        int told = TellPendingEnds() + TellBlocked();
         if (told > 0)
         {
             untilTicks = 0;
@@ -126,7 +126,14 @@ internal sealed class PortableBackend : IoBackend
     }
 
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
-        => PortableSocket.Open(spec, out error) is { } socket ? TryAddHandle(socket, out error) : null;
+    {
+        if (spec.AddressFamily == AddressFamily.Unix)
+        {
+            return OpenUnix(spec, out error);
+        }
+
+        return PortableSocket.Open(spec, out error) is { } socket ? TryAddHandle(socket, out error) : null;
+    }
 
     public override IoHandle? Adopt(Socket socket, bool isListening, out SocketError error)
         => PortableSocket.Adopt(socket, isListening, out error) is { } adopted ? TryAddHandle(adopted, out error) : null;
@@ -211,7 +218,11 @@ internal sealed class PortableBackend : IoBackend
 
     protected override void Disarm(IoOperation operation)
     {
-        if (operation is SendOperation or ConnectOperation)
+        if (operation is SendOperation { Handles: not null } blocked)
+        {
+            _blocked.Remove(blocked); // nothing of it is in flight
+        }
+        else if (operation is SendOperation or ConnectOperation)
         {
             ((PortableHandle)operation.Handle).Writing.IsOrphan = true;
         }
@@ -288,10 +299,11 @@ internal sealed class PortableBackend : IoBackend
     {
         bool timedOut = false;
         bool waits = untilTicks > Clock.Now;
-        while (!HasPendingEnds && _completed.IsEmpty && untilTicks > 0)
+        while (!HasPendingEnds && _completed.IsEmpty && untilTicks > 0 && NextTry > Clock.Now)
         {
             long now = Clock.Now;
             long until = _watches.Count > 0 ? Math.Min(untilTicks, _nextLook) : untilTicks;
+            until = Math.Min(until, NextTry);
             timedOut = untilTicks <= now;
             if (timedOut || (until > now && Sleep(Math.Min(until - now, MaxWaitTicks))))
             {
@@ -385,11 +397,14 @@ internal sealed class PortableBackend : IoBackend
                     bool isFree = handle.Reading.AcceptSocket is null;
                     Started(handle.Reading, isFree && handle.Socket.AcceptAsync(handle.Reading));
                     break;
+                case SendOperation { Handles: not null } send:
+                    TryLater(send);
+                    break;
                 case SendOperation send:
                     handle.Writing.FillBuffer(send.Data.Span[..Math.Min(MaxSend, send.Data.Length)]);
                     Started(handle.Writing, handle.Socket.SendAsync(handle.Writing));
                     break;
-                case ConnectOperation { RemoteEndPoint: IPEndPoint remote }
+                case ConnectOperation { RemoteEndPoint: var remote }
                     when remote.AddressFamily == handle.Socket.AddressFamily:
                     handle.Writing.RemoteEndPoint = remote;
                     Started(handle.Writing, handle.Socket.ConnectAsync(handle.Writing));
@@ -450,7 +465,7 @@ internal sealed class PortableBackend : IoBackend
             return 1;
         }
 
-        int received = handle.Socket.Receive(memory.Span, SocketFlags.None, out SocketError error);
+        int received = Receive(handle, memory.Span, out SocketError error);
         if (received > 0)
         {
             if (provided ? DeliverFilled(receive, received) : DeliverLent(receive, received))

@@ -6,7 +6,7 @@ namespace Toolkit.Backends.Portable;
 
 /// <summary>A socket of .NET with what is in flight on it.</summary>
 [DebuggerDisplay("{LocalEndPoint} to {RemoteEndPoint}")]
-internal sealed class PortableHandle : IoHandle
+internal sealed partial class PortableHandle : IoHandle
 {
     private readonly PortableBackend _backend;
     private EndPoint? _local;
@@ -67,6 +67,10 @@ internal sealed class PortableHandle : IoHandle
     {
         _local = Ask(Socket, static socket => socket.LocalEndPoint);
         _remote = Ask(Socket, static socket => socket.RemoteEndPoint);
+        if (Socket.AddressFamily == AddressFamily.Unix)
+        {
+            RefreshUnixNames();
+        }
     }
 
     public SocketError ShutdownSend()
@@ -114,6 +118,7 @@ internal sealed class PortableHandle : IoHandle
             ShutdownSend();
         }
 
+        RemovePath();
         Socket.Dispose();
         DiscardUnlessInFlight(_reading);
         DiscardUnlessInFlight(_writing);

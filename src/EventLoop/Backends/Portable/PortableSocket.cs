@@ -65,6 +65,52 @@ internal static class PortableSocket
         return null;
     }
 
+    /// <summary>Makes a Unix socket as the specification says, where .NET's own way is the only one.</summary>
+    public static Socket? OpenUnix(in HandleSpec spec, out SocketError error)
+    {
+        if (spec.LocalEndPoint is not (null or UnixDomainSocketEndPoint))
+        {
+            error = SocketError.AddressFamilyNotSupported;
+            return null;
+        }
+
+        Socket? socket = null;
+        try
+        {
+            socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            error = IsWithinReserve(socket) ? SocketError.TooManyOpenSockets : SocketError.Success;
+            if (error == SocketError.Success && spec.LocalEndPoint is { } local)
+            {
+                socket.Bind(local);
+                if (spec.UnixMode is { } mode && !OperatingSystem.IsWindows())
+                {
+                    File.SetUnixFileMode(local.ToString()!, mode); // it does not listen yet, so nobody can connect
+                }
+            }
+
+            if (error == SocketError.Success && spec.Backlog is { } backlog)
+            {
+                socket.Listen(backlog);
+            }
+        }
+        catch (SocketException exception)
+        {
+            error = exception.SocketErrorCode;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            error = SocketError.AccessDenied;
+        }
+
+        if (error == SocketError.Success)
+        {
+            return socket;
+        }
+
+        socket?.Dispose();
+        return null;
+    }
+
     /// <summary>Makes another socket over what somebody else's stands for.</summary>
     public static Socket? Adopt(Socket theirs, bool isListening, out SocketError error)
     {
@@ -142,7 +188,7 @@ internal static class PortableSocket
             return SocketError.SocketNotSupported;
         }
 
-        if (socket.LocalEndPoint is not IPEndPoint)
+        if (socket.LocalEndPoint is not (IPEndPoint or UnixDomainSocketEndPoint))
         {
             return SocketError.AddressFamilyNotSupported;
         }

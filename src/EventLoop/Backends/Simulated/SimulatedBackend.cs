@@ -70,7 +70,9 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
 
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
     {
-        error = Host.CheckBinding(spec, out IPEndPoint? endPoint);
+        error = spec.AddressFamily == AddressFamily.Unix
+            ? Host.CheckPath(spec, out EndPoint? endPoint)
+            : Host.CheckBinding(spec, out endPoint);
         if (error != SocketError.Success)
         {
             return null;
@@ -408,7 +410,7 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
         }
 
         SocketError error = Host.TryConnect(
-            (IPEndPoint?)handle.LocalEndPoint,
+            handle.LocalEndPoint,
             connect.RemoteEndPoint,
             handle,
             outcome =>

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Toolkit.Backends;
 
 namespace Toolkit.Simulation;
 
@@ -28,7 +29,7 @@ internal sealed class SimulatedConnection
     private ISocketHolder? _holder;
     private bool _resetOnArrival; // the descriptor is gone, and what still comes is answered by a reset
 
-    public SimulatedConnection(SimulatedHost host, IPEndPoint local, IPEndPoint remote, long number)
+    public SimulatedConnection(SimulatedHost host, EndPoint? local, EndPoint? remote, long number)
     {
         Host = host;
         Local = local;
@@ -39,9 +40,13 @@ internal sealed class SimulatedConnection
 
     public SimulatedHost Host { get; }
 
-    public IPEndPoint Local { get; }
+    /// <summary>This end's name; null of whoever has connected to a path.</summary>
+    public EndPoint? Local { get; }
 
-    public IPEndPoint Remote { get; }
+    public EndPoint? Remote { get; }
+
+    /// <summary>Who the peer at a path is, of the time at which it has connected or been connected to.</summary>
+    public PeerIdentity? PeerIdentity { get; set; }
 
     /// <summary>The number of the connection in its world, which both ends share.</summary>
     public long Number { get; }

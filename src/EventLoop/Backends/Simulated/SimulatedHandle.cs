@@ -10,7 +10,7 @@ namespace Toolkit.Simulation;
 internal sealed class SimulatedHandle : IoHandle, ISocketHolder
 {
     private readonly SimulatedBackend _backend;
-    private readonly IPEndPoint? _bound;
+    private readonly EndPoint? _bound;
     private int? _receiveCapacity;
     private int? _sendCapacity;
     private TimeSpan? _userTimeout;
@@ -19,7 +19,7 @@ internal sealed class SimulatedHandle : IoHandle, ISocketHolder
     private int _keepAliveInterval = 75;
     private int _keepAliveRetries = 9;
 
-    public SimulatedHandle(SimulatedBackend backend, IPEndPoint? bound)
+    public SimulatedHandle(SimulatedBackend backend, EndPoint? bound)
         : base(backend)
     {
         _backend = backend;
@@ -41,6 +41,8 @@ internal sealed class SimulatedHandle : IoHandle, ISocketHolder
     public override EndPoint? RemoteEndPoint => Connection is { IsEstablished: true } or { Failure: not SocketError.Success }
         ? Connection.Remote
         : null;
+
+    public override PeerIdentity? PeerIdentity => Connection?.PeerIdentity;
 
     public void Listen(SimulatedListener listener)
     {

@@ -43,13 +43,14 @@ internal sealed class SimulatedHandshake
     public static void Begin(SimulatedConnection client, Action<SocketError> ended)
     {
         SimulatedWorld world = client.Host.World;
-        if (world.FindHost(client.Host, client.Remote.Address) is { } server)
+        IPAddress? address = (client.Remote as IPEndPoint)?.Address; // a path is always of the host itself
+        if ((address is null ? client.Host : world.FindHost(client.Host, address)) is { } server)
         {
             new SimulatedHandshake(client, server, ended).Ask();
             return;
         }
 
-        (TimeSpan takes, SocketError error) = world.IsSilent(client.Remote.Address)
+        (TimeSpan takes, SocketError error) = world.IsSilent(address!)
             ? (s_firstRetry * ((1 << (Repetitions + 1)) - 1), SocketError.TimedOut)
             : (s_unreachableAfter, SocketError.HostUnreachable);
         world.ScheduleInNetwork(world.Now + takes.Ticks, () =>
@@ -106,7 +107,7 @@ internal sealed class SimulatedHandshake
 
         if (_peer is null)
         {
-            if (_server.FindListener(_client.Remote) is not { } listener)
+            if (_server.FindListener(_client.Remote!) is not { } listener)
             {
                 World.Note($"#{_client.Number} {_server.Name} refuses {_client.Remote}");
                 Answer(() => End(SocketError.ConnectionRefused));
@@ -162,6 +163,12 @@ internal sealed class SimulatedHandshake
 
         _client.Peer = _peer;
         _client.IsEstablished = true;
+        if (_client.Remote is UnixDomainSocketEndPoint)
+        {
+            _client.PeerIdentity = _server.ProcessIdentity;
+            _peer!.PeerIdentity = _client.Host.ProcessIdentity;
+        }
+
         World.Note($"#{_client.Number} {_client.Host.Name} is connected to {_client.Remote}");
         Confirm();
         _client.Outgoing.Start();

@@ -11,7 +11,7 @@ namespace Toolkit.Simulation;
 /// its one thread. Loopback addresses are each host's own. All members belong to the world's thread.
 /// </summary>
 [DebuggerDisplay("{Name,nq} {State}")]
-public sealed class SimulatedHost
+public sealed partial class SimulatedHost
 {
     private const int FirstEphemeralPort = 49152;
 
@@ -195,7 +195,7 @@ public sealed class SimulatedHost
         ArgumentNullException.ThrowIfNull(endPoint);
         ArgumentOutOfRangeException.ThrowIfNegative(backlog);
         var spec = new HandleSpec { AddressFamily = endPoint.AddressFamily, LocalEndPoint = endPoint, Backlog = backlog };
-        SocketError error = CheckBinding(spec, out IPEndPoint? bound);
+        SocketError error = CheckBinding(spec, out EndPoint? bound);
         return error == SocketError.Success
             ? new SimulatedPeerListener(AddListener(bound!, backlog, sharesPort: false))
             : throw new SocketException((int)error);
@@ -251,9 +251,10 @@ public sealed class SimulatedHost
         return false;
     }
 
-    internal SocketError CheckBinding(in HandleSpec spec, out IPEndPoint? endPoint)
+    internal SocketError CheckBinding(in HandleSpec spec, out EndPoint? bound)
     {
-        endPoint = spec.LocalEndPoint as IPEndPoint;
+        var endPoint = spec.LocalEndPoint as IPEndPoint;
+        bound = endPoint;
         if (spec.AddressFamily is not (AddressFamily.InterNetwork or AddressFamily.InterNetworkV6))
         {
             return SocketError.AddressFamilyNotSupported;
@@ -263,7 +264,7 @@ public sealed class SimulatedHost
         {
             if (spec.Backlog is not null)
             {
-                endPoint = new IPEndPoint(AnyAddress(spec.AddressFamily), NextPort());
+                bound = new IPEndPoint(AnyAddress(spec.AddressFamily), NextPort());
             }
 
             return SocketError.Success;
@@ -281,7 +282,7 @@ public sealed class SimulatedHost
 
         if (endPoint.Port == 0)
         {
-            endPoint = new IPEndPoint(endPoint.Address, NextPort());
+            bound = new IPEndPoint(endPoint.Address, NextPort());
         }
         else if (IsTaken(endPoint, spec.ReusePort))
         {
@@ -291,23 +292,33 @@ public sealed class SimulatedHost
         return SocketError.Success;
     }
 
-    internal SimulatedListener AddListener(IPEndPoint endPoint, int backlog, bool sharesPort)
+    internal SimulatedListener AddListener(EndPoint endPoint, int backlog, bool sharesPort)
     {
         var listener = new SimulatedListener(this, endPoint, backlog, sharesPort);
         _listeners.Add(listener);
+        TakePath(listener);
         World.Note($"{Name} listens at {endPoint}");
         return listener;
     }
 
-    internal void Forget(SimulatedListener listener) => _listeners.Remove(listener);
+    internal void Forget(SimulatedListener listener)
+    {
+        _listeners.Remove(listener);
+        LeavePath(listener);
+    }
 
     internal void Remember(SimulatedConnection connection) => _connections.Add(connection);
 
     internal void Forget(SimulatedConnection connection) => _connections.Remove(connection);
 
     /// <summary>One of those who listen there; the seed decides between several who share the port.</summary>
-    internal SimulatedListener? FindListener(IPEndPoint target)
+    internal SimulatedListener? FindListener(EndPoint target)
     {
+        if (target is UnixDomainSocketEndPoint path)
+        {
+            return _paths.GetValueOrDefault(path.ToString()).Listener is { IsOpen: true } open ? open : null;
+        }
+
         SimulatedListener[] serving = [.. _listeners.Where(listener => listener.Serves(target))];
         return serving.Length switch
         {
@@ -318,9 +329,15 @@ public sealed class SimulatedHost
     }
 
     internal SocketError TryConnect(
-        IPEndPoint? local, EndPoint remote, ISocketHolder holder, Action<SocketError> ended, out SimulatedConnection? connection)
+        EndPoint? bound, EndPoint remote, ISocketHolder holder, Action<SocketError> ended, out SimulatedConnection? connection)
     {
         connection = null;
+        if (remote is UnixDomainSocketEndPoint path)
+        {
+            return TryConnect(path, holder, ended, out connection);
+        }
+
+        var local = bound as IPEndPoint;
         if (remote is not IPEndPoint target || (local is not null && local.AddressFamily != target.AddressFamily))
         {
             return SocketError.AddressFamilyNotSupported;
@@ -337,12 +354,18 @@ public sealed class SimulatedHost
             local = new IPEndPoint(source, local?.Port ?? NextPort());
         }
 
-        connection = new SimulatedConnection(this, local, target, World.NextConnectionNumber());
+        connection = Connect(local, target, holder, ended);
+        return SocketError.Success;
+    }
+
+    private SimulatedConnection Connect(EndPoint? local, EndPoint target, ISocketHolder holder, Action<SocketError> ended)
+    {
+        var connection = new SimulatedConnection(this, local, target, World.NextConnectionNumber());
         connection.HoldBy(holder);
         Remember(connection);
         World.Note($"#{connection.Number} {Name} {local} connects to {target}");
         SimulatedHandshake.Begin(connection, ended);
-        return SocketError.Success;
+        return connection;
     }
 
     private static IPAddress AnyAddress(AddressFamily family)
@@ -352,10 +375,11 @@ public sealed class SimulatedHost
         => Owns(target) ? target : Addresses.FirstOrDefault(own => own.AddressFamily == target.AddressFamily);
 
     private bool IsTaken(IPEndPoint endPoint, bool sharesPort)
-        => _listeners.Exists(other => other.EndPoint.Port == endPoint.Port
-            && other.EndPoint.AddressFamily == endPoint.AddressFamily
-            && (other.EndPoint.Address.Equals(endPoint.Address)
-                || other.EndPoint.Address.Equals(AnyAddress(endPoint.AddressFamily))
+        => _listeners.Exists(other => other.EndPoint is IPEndPoint taken
+            && taken.Port == endPoint.Port
+            && taken.AddressFamily == endPoint.AddressFamily
+            && (taken.Address.Equals(endPoint.Address)
+                || taken.Address.Equals(AnyAddress(endPoint.AddressFamily))
                 || endPoint.Address.Equals(AnyAddress(endPoint.AddressFamily)))
             && !(sharesPort && other.SharesPort));
 
@@ -365,8 +389,8 @@ public sealed class SimulatedHost
         {
             _lastPort = _lastPort == IPEndPoint.MaxPort ? FirstEphemeralPort : _lastPort + 1;
         }
-        while (_listeners.Exists(listener => listener.EndPoint.Port == _lastPort)
-            || _connections.Exists(connection => connection.Local.Port == _lastPort));
+        while (_listeners.Exists(listener => listener.EndPoint is IPEndPoint taken && taken.Port == _lastPort)
+            || _connections.Exists(connection => connection.Local is IPEndPoint taken && taken.Port == _lastPort));
         return _lastPort;
     }
 

@@ -3,14 +3,14 @@ using System.Net;
 namespace Toolkit.Simulation;
 
 /// <summary>A listening socket of a simulated host, with those who wait to be accepted.</summary>
-internal sealed class SimulatedListener(SimulatedHost host, IPEndPoint endPoint, int backlog, bool sharesPort)
+internal sealed class SimulatedListener(SimulatedHost host, EndPoint endPoint, int backlog, bool sharesPort)
 {
     private readonly Queue<SimulatedConnection> _waiting = new();
     private int _arriving; // between the first word of a newcomer and the last of the handshake
 
     public SimulatedHost Host { get; } = host;
 
-    public IPEndPoint EndPoint { get; } = endPoint;
+    public EndPoint EndPoint { get; } = endPoint;
 
     public bool SharesPort { get; } = sharesPort;
 
@@ -27,11 +27,8 @@ internal sealed class SimulatedListener(SimulatedHost host, IPEndPoint endPoint,
     /// <summary>Linux lets one more wait than was asked for.</summary>
     public bool IsFull => _waiting.Count + _arriving > backlog;
 
-    public bool Serves(IPEndPoint target)
-        => IsOpen && EndPoint.Port == target.Port && EndPoint.AddressFamily == target.AddressFamily
-            && (EndPoint.Address.Equals(target.Address)
-                || EndPoint.Address.Equals(IPAddress.Any)
-                || EndPoint.Address.Equals(IPAddress.IPv6Any));
+    public bool Serves(EndPoint target)
+        => IsOpen && (EndPoint is IPEndPoint own && target is IPEndPoint wanted ? Serves(own, wanted) : EndPoint.Equals(target));
 
     public void Expect() => _arriving++;
 
@@ -45,6 +42,12 @@ internal sealed class SimulatedListener(SimulatedHost host, IPEndPoint endPoint,
     }
 
     public SimulatedConnection Accept() => _waiting.Dequeue();
+
+    private static bool Serves(IPEndPoint own, IPEndPoint wanted)
+        => own.Port == wanted.Port && own.AddressFamily == wanted.AddressFamily
+            && (own.Address.Equals(wanted.Address)
+                || own.Address.Equals(IPAddress.Any)
+                || own.Address.Equals(IPAddress.IPv6Any));
 
     /// <summary>The host has crashed.</summary>
     public void Vanish()

@@ -21,7 +21,7 @@ public sealed class SimulatedPeer : ISocketHolder, IDisposable
         connection.HoldBy(this);
     }
 
-    private SimulatedPeer(SimulatedHost host, IPEndPoint remote, int? receiveBufferSize, int? sendBufferSize)
+    private SimulatedPeer(SimulatedHost host, EndPoint remote, int? receiveBufferSize, int? sendBufferSize)
     {
         SocketError error = host.TryConnect(null, remote, this, OnConnectEnded, out SimulatedConnection? connection);
         _connection = connection ?? throw new SocketException((int)error);
@@ -32,11 +32,11 @@ public sealed class SimulatedPeer : ISocketHolder, IDisposable
     /// <summary>Whether the handshake has ended well.</summary>
     public bool IsConnected => _connectOutcome == SocketError.Success;
 
-    /// <summary>This end's address.</summary>
-    public IPEndPoint LocalEndPoint => _connection.Local;
+    /// <summary>This end's address; null of whoever has connected to a path.</summary>
+    public EndPoint? LocalEndPoint => _connection.Local;
 
-    /// <summary>The other's.</summary>
-    public IPEndPoint RemoteEndPoint => _connection.Remote;
+    /// <summary>The other's; null of whoever has connected to a path.</summary>
+    public EndPoint? RemoteEndPoint => _connection.Remote;
 
     /// <summary>How many bytes have arrived and were not read.</summary>
     public int Available => _connection.Available;
@@ -44,7 +44,7 @@ public sealed class SimulatedPeer : ISocketHolder, IDisposable
     /// <summary>How the connection has failed; <see cref="SocketError.Success"/> while it has not.</summary>
     public SocketError Failure => _connection.Failure;
 
-    internal static SimulatedPeer Connect(SimulatedHost host, IPEndPoint remote, int? receiveBufferSize, int? sendBufferSize)
+    internal static SimulatedPeer Connect(SimulatedHost host, EndPoint remote, int? receiveBufferSize, int? sendBufferSize)
     {
         var peer = new SimulatedPeer(host, remote, receiveBufferSize, sendBufferSize);
         peer.Settle();
@@ -191,7 +191,7 @@ public sealed class SimulatedPeerListener : ISocketHolder, IDisposable
     }
 
     /// <summary>Where it listens.</summary>
-    public IPEndPoint LocalEndPoint => _listener.EndPoint;
+    public EndPoint LocalEndPoint => _listener.EndPoint;
 
     /// <summary>Whether somebody waits to be accepted.</summary>
     public bool HasNewcomers => _listener.HasNewcomers;

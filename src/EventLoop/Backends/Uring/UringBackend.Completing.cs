@@ -49,6 +49,7 @@ internal sealed unsafe partial class UringBackend
 
         int told = work switch
         {
+            Work.Receive when handle.Unix?.Receiver is { } receiver => CompleteReadable(handle, receiver, completion.Result),
             Work.Receive => CompleteReceive(handle, completion),
             Work.Accept => CompleteAccept(handle, completion.Result),
             Work.Send => CompleteSend(handle, completion.Result),
@@ -207,7 +208,7 @@ internal sealed unsafe partial class UringBackend
     }
 
     private void Introduce(UringHandle listener, AcceptOperation accept, int fd)
-        => Deliver(accept, AddHandle(fd, listener.LocalNameOf(fd), LinuxSocket.GetPeerName(fd)));
+        => Deliver(accept, AddAccepted(listener, fd, listener.Unix is null ? LinuxSocket.GetPeerName(fd) : default));
 
     private int CompleteSend(UringHandle handle, int result)
     {
@@ -222,6 +223,10 @@ internal sealed unsafe partial class UringBackend
         if (handle.IsReleased)
         {
             EndLater(send, SocketError.OperationAborted); // perhaps between runs, when nothing is told
+        }
+        else if (send.Handles is not null)
+        {
+            return CompleteWritable(handle, send, result);
         }
         else if (result > 0)
         {

@@ -50,6 +50,12 @@ internal sealed unsafe partial class UringBackend
             return; // when it is being cancelled, its end starts it again
         }
 
+        if (handle.Unix?.Receiver is not null)
+        {
+            StartPoll(handle, Work.Receive, IoUring.PollReadable, multishot: false);
+            return;
+        }
+
         handle.HasReceived = false;
         ref SubmissionEntry entry = ref Submit(handle, Work.Receive, IoUring.Receive);
         entry.Flags = IoUring.EntryBufferSelect;
@@ -90,6 +96,12 @@ internal sealed unsafe partial class UringBackend
     {
         if (handle.HasInFlight(Work.Send))
         {
+            return;
+        }
+
+        if (send.Handles is not null)
+        {
+            StartPoll(handle, Work.Send, IoUring.PollWritable, multishot: false);
             return;
         }
 

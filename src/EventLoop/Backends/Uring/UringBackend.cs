@@ -214,6 +214,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
             Cancel(closed, work);
         }
 
+        closed.Unix?.Path?.Remove();
         _ = Libc.Close(closed.Fd);
         if (closed.InFlight == Work.None)
         {
@@ -246,6 +247,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
             if (!handle.IsReleased)
             {
                 handle.Leftovers?.Discard(_buffers);
+                handle.Unix?.Path?.Remove();
                 _ = Libc.Close(handle.Fd);
             }
 
