@@ -409,60 +409,6 @@ public sealed partial class CancellationSweep
 
     // The scenario is handed what runs the one who is to be cancelled.
     private static void Sweep(bool byToken, Func<EventLoop, Func<Func<CancellationToken, Task>, Task>, Task> scenario)
-    {
-        bool wasCancelled = false;
-        bool isInTime = true;
-        int turns = -1;
-        while (isInTime)
-        {
-            isInTime = false;
-            turns++;
-            Assert.True(turns < 200, "The scenario does not end.");
-            Scenario.Run(loop => scenario(loop, victim => RunAsync(loop, victim)));
-        }
-
-        Assert.True(turns > 2 && wasCancelled, "Nobody was ever cancelled.");
-
-        async Task RunAsync(EventLoop loop, Func<CancellationToken, Task> victim)
-        {
-            using var source = new CancellationTokenSource();
-            bool isOver = false;
-            try
-            {
-                bool completed = await CancelScope.RunAsync(async scope =>
-                {
-                    _ = CancelLaterAsync(scope);
-                    await victim(byToken ? source.Token : default);
-                });
-                wasCancelled |= !completed;
-            }
-            catch (OperationCanceledException) when (byToken && source.IsCancellationRequested)
-            {
-                wasCancelled = true;
-            }
-            finally
-            {
-                isOver = true;
-            }
-
-            async Task CancelLaterAsync(CancelScope scope)
-            {
-                await Scenario.TurnsAsync(turns);
-                if (isOver)
-                {
-                    return;
-                }
-
-                isInTime = true;
-                if (byToken)
-                {
-                    source.Cancel();
-                }
-                else
-                {
-                    scope.Cancel();
-                }
-            }
-        }
-    }
+        => EveryTurn.Cancel(
+            byToken, cancel => Scenario.Run(loop => scenario(loop, victim => cancel(loop, victim))));
 }

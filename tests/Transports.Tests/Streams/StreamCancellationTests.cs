@@ -109,7 +109,7 @@ public sealed class StreamCancellationTests
             onward.Here.Abort();
             onward.There.Abort();
         },
-        endsByItself: false);
+        most: 40);
     }
 
     [Fact]
@@ -237,68 +237,9 @@ public sealed class StreamCancellationTests
         bool byToken,
         Func<StreamPair, Func<Func<CancellationToken, Task>, Task>, Task> scenario,
         MemoryConnectionOptions? memory = null,
-        bool endsByItself = true)
-    {
-        bool wasCancelled = false;
-        bool isInTime = true;
-        int turns = -1;
-        while (isInTime && (endsByItself || turns < 40))
-        {
-            isInTime = false;
-            turns++;
-            Assert.True(turns < 300, "The scenario does not end.");
-            StreamPair.Run(pair => scenario(pair, victim => RunAsync(pair.Loop, victim)), memory: memory);
-        }
-
-        Assert.True(turns > 2 && wasCancelled, "Nobody was ever cancelled.");
-
-        async Task RunAsync(EventLoop loop, Func<CancellationToken, Task> victim)
-        {
-            using var source = new CancellationTokenSource();
-            bool isOver = false;
-            try
-            {
-                bool completed = await CancelScope.RunAsync(async scope =>
-                {
-                    _ = CancelLaterAsync(scope);
-                    await victim(byToken ? source.Token : default);
-                });
-                wasCancelled |= !completed;
-            }
-            catch (OperationCanceledException) when (byToken && source.IsCancellationRequested)
-            {
-                wasCancelled = true;
-            }
-            finally
-            {
-                isOver = true;
-            }
-
-            async Task CancelLaterAsync(CancelScope scope)
-            {
-                for (int i = 0; i < turns; i++)
-                {
-                    // Not a wait of the scope, which is going to be cancelled.
-                    var next = new TaskCompletionSource();
-                    loop.CallSoon(next.SetResult);
-                    await next.Task;
-                }
-
-                if (isOver)
-                {
-                    return;
-                }
-
-                isInTime = true;
-                if (byToken)
-                {
-                    source.Cancel();
-                }
-                else
-                {
-                    scope.Cancel();
-                }
-            }
-        }
-    }
+        int? most = null)
+        => EveryTurn.Cancel(
+            byToken,
+            cancel => StreamPair.Run(pair => scenario(pair, victim => cancel(pair.Loop, victim)), memory: memory),
+            most);
 }
