@@ -13,6 +13,8 @@ public sealed class EpollCloseOnExecTests() : CloseOnExecContract(LoopKind.Epoll
 
 public sealed class EpollConnectTests() : ConnectContract(LoopKind.Epoll);
 
+public sealed class EpollDatagramTests() : DatagramContract(LoopKind.Epoll);
+
 public sealed class EpollEchoTests() : EchoContract(LoopKind.Epoll);
 
 public sealed class EpollLoopDebugTests() : LoopDebugContract(LoopKind.Epoll);

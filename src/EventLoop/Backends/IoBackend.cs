@@ -54,7 +54,7 @@ namespace Toolkit.Backends;
 /// </description></item>
 /// </list>
 /// </remarks>
-public abstract class IoBackend : IDisposable
+public abstract partial class IoBackend : IDisposable
 {
     /// <summary>At most this many completions are told per poll, so that timers and callbacks get their turn.</summary>
     protected const int CompletionsPerPoll = 64;

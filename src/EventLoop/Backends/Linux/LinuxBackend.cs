@@ -12,7 +12,7 @@ namespace Toolkit.Backends.Linux;
 /// a table finds their handles, and other threads wake the loop by an <c>eventfd</c>.
 /// </summary>
 [SupportedOSPlatform("linux")]
-internal abstract unsafe class LinuxBackend<THandle> : IoBackend
+internal abstract unsafe partial class LinuxBackend<THandle> : IoBackend
     where THandle : LinuxHandle
 {
     /// <summary>The longest single wait. Deadlines further off take several.</summary>
@@ -69,6 +69,11 @@ internal abstract unsafe class LinuxBackend<THandle> : IoBackend
 
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
     {
+        if (spec.IsDatagram)
+        {
+            return OpenDatagram(spec, out error);
+        }
+
         int fd = LinuxSocket.Open(spec, out error);
         return fd < 0 ? null : AddHandle(fd, LinuxSocket.GetLocalName(fd), default);
     }
@@ -95,7 +100,9 @@ internal abstract unsafe class LinuxBackend<THandle> : IoBackend
     }
 
     public override SocketError SetOption(IoHandle handle, IoOption option, int value)
-        => LinuxSocket.SetOption(FdOf(handle), option, value);
+        => ((THandle)handle).Datagrams is null
+            ? LinuxSocket.SetOption(FdOf(handle), option, value)
+            : SetDatagramOption((THandle)handle, option, value);
 
     public override int TrySend(IoHandle handle, ReadOnlySpan<byte> data, out SocketError error)
         => LinuxSocket.TrySend(FdOf(handle), data, out error);
@@ -152,6 +159,8 @@ internal abstract unsafe class LinuxBackend<THandle> : IoBackend
         if (disposing)
         {
             _wake.Dispose();
+            _outgoing?.Dispose();
+            _outgoing = null;
         }
     }
 

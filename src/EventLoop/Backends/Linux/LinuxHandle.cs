@@ -24,9 +24,12 @@ internal abstract class LinuxHandle : IoHandle
     /// <summary>The handle's place in the table of its backend: what the kernel is given to report.</summary>
     public ulong Token { get; set; }
 
-    public override EndPoint? LocalEndPoint => _local.Value.ToEndPoint();
+    /// <summary>What a datagram socket has of its own; null of a stream's.</summary>
+    public LinuxDatagrams? Datagrams { get; set; }
 
-    public override EndPoint? RemoteEndPoint => _remote.ToEndPoint();
+    public override EndPoint? LocalEndPoint => Datagrams is null ? _local.Value.ToEndPoint() : Datagrams.LocalEndPoint;
+
+    public override EndPoint? RemoteEndPoint => Datagrams is null ? _remote.ToEndPoint() : Datagrams.RemoteEndPoint;
 
     /// <summary>
     /// The local name of a connection that this listener has accepted: the one that it is bound to, unless that stands for all.
