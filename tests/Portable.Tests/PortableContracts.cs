@@ -13,6 +13,8 @@ public sealed class PortableCloseOnExecTests() : CloseOnExecContract(LoopKind.Po
 
 public sealed class PortableConnectTests() : ConnectContract(LoopKind.Portable);
 
+public sealed class PortableDatagramTests() : DatagramContract(LoopKind.Portable);
+
 public sealed class PortableEchoTests() : EchoContract(LoopKind.Portable);
 
 public sealed class PortableLoopDebugTests() : LoopDebugContract(LoopKind.Portable);

@@ -57,7 +57,7 @@ internal abstract unsafe partial class LinuxBackend<THandle>
     protected bool WantHeld(THandle handle)
     {
         LinuxDatagrams datagrams = handle.Datagrams!;
-        if (datagrams.Held.Count == 0)
+        if (datagrams.Held.Count == 0 && datagrams.HeldError == SocketError.Success)
         {
             return false;
         }
@@ -86,6 +86,14 @@ internal abstract unsafe partial class LinuxBackend<THandle>
             }
 
             told += DeliverHeld(receive, handle.Datagrams.Held);
+            if (handle.Datagrams is { Held.Count: 0, HeldError: not SocketError.Success and var error } && IsListening(receive))
+            {
+                handle.Datagrams.HeldError = SocketError.Success;
+                End(receive, error);
+                told++;
+                continue;
+            }
+
             if (!handle.IsReleased && IsListening(receive) && !WantHeld(handle))
             {
                 rearm(handle, receive);

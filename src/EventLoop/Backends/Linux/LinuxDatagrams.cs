@@ -25,6 +25,9 @@ internal sealed class LinuxDatagrams(AddressFamily family, EndPoint? local, EndP
     /// <summary>What was taken and not told.</summary>
     public HeldDatagrams Held { get; } = new();
 
+    /// <summary>An error that came behind them, and was told to nobody.</summary>
+    public SocketError HeldError { get; set; }
+
     /// <summary>Whether the handle waits to be told of at the next poll.</summary>
     public bool IsQueued { get; set; }
 

@@ -11,7 +11,7 @@ namespace Toolkit.Simulation;
 /// its one thread. Loopback addresses are each host's own. All members belong to the world's thread.
 /// </summary>
 [DebuggerDisplay("{Name,nq} {State}")]
-public sealed class SimulatedHost
+public sealed partial class SimulatedHost
 {
     private const int FirstEphemeralPort = 49152;
 
@@ -119,6 +119,7 @@ public sealed class SimulatedHost
         }
 
         _backends.Clear();
+        _datagramSockets.Clear();
         _connections.Clear();
         _descriptors = 0;
         World.WatchBrokenPaths();
