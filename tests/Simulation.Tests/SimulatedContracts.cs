@@ -9,6 +9,8 @@ public sealed class SimulatedBufferedProtocolTests() : BufferedProtocolContract(
 
 public sealed class SimulatedConnectTests() : ConnectContract(LoopKind.Simulated);
 
+public sealed class SimulatedDatagramSeamTests() : DatagramSeamContract(LoopKind.Simulated);
+
 public sealed class SimulatedDatagramTests() : DatagramContract(LoopKind.Simulated);
 
 public sealed class SimulatedEchoTests() : EchoContract(LoopKind.Simulated);

@@ -126,11 +126,11 @@ public readonly struct DatagramAddress : IEquatable<DatagramAddress>, ISpanForma
 
     /// <summary>The address of a Unix socket.</summary>
     /// <param name="path">Its path, or behind a NUL a name of the abstract namespace.</param>
-    /// <exception cref="ArgumentException">The path is empty, or has a NUL within.</exception>
+    /// <exception cref="ArgumentException">The path is empty, or has a NUL within, which only an abstract name may have.</exception>
     public static DatagramAddress FromPath(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return path.AsSpan(1).Contains('\0')
+        return path[0] != '\0' && path.Contains('\0', StringComparison.Ordinal)
             ? throw new ArgumentException("A path has no NUL within. Only the name of an abstract socket begins with one.", nameof(path))
             : new DatagramAddress(path);
     }
@@ -274,7 +274,7 @@ public readonly struct DatagramAddress : IEquatable<DatagramAddress>, ISpanForma
     {
         bool isAbstract = path is ['@', ..];
         ReadOnlySpan<char> name = isAbstract ? path[1..] : path;
-        bool isPath = !name.IsEmpty && !name.Contains('\0');
+        bool isPath = !name.IsEmpty && (isAbstract || !name.Contains('\0'));
         result = isPath ? new DatagramAddress(isAbstract ? $"\0{name}" : name.ToString()) : default;
         return isPath;
     }

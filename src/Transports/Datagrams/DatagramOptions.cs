@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Toolkit.Backends;
-using Toolkit.Transports;
 
 namespace Toolkit;
 
@@ -200,13 +199,8 @@ public sealed record DatagramOptions
     {
         switch (endPoint)
         {
-            case null or IPEndPoint:
+            case null or IPEndPoint or UnixDomainSocketEndPoint:
                 break;
-            case UnixDomainSocketEndPoint unix when DatagramAddresses.IsShortEnough(unix):
-                break;
-            case UnixDomainSocketEndPoint:
-                throw new ArgumentException(
-                    $"The path of {name} is longer than the 107 bytes that a Unix socket takes. Use a shorter one.", name);
             default:
                 throw new ArgumentException(
                     $"{name} is an {nameof(IPEndPoint)} or a {nameof(UnixDomainSocketEndPoint)}. To look up a name, use the overload "

@@ -136,6 +136,11 @@ internal sealed partial class DatagramSocketTransport : IDatagramSender, IFlusha
                 $"This end point is connected to {_peer}, and sends to nobody else, not to {to} either.", nameof(to));
         }
 
+        if (!DatagramAddresses.IsShortEnough(to))
+        {
+            throw new ArgumentException($"The path {to} is longer than the 107 bytes that a Unix socket takes.", nameof(to));
+        }
+
         return to.AddressFamily == _family ? DatagramAddresses.ToSeam(to) : throw new ArgumentException(
             to.IsNone
                 ? $"A datagram needs an address. {nameof(DatagramProtocol.DatagramReceived)} is told the sender's."
