@@ -31,6 +31,14 @@ internal static class ToolkitServer
             async loop =>
             {
                 var anyPort = new IPEndPoint(IPAddress.Loopback, 0);
+                if (mode == ServerMode.Datagrams)
+                {
+                    (DatagramTransport transport, _) = await loop.CreateDatagramEndpointAsync(
+                        () => new DatagramEcho(), new DatagramOptions { LocalEndPoint = anyPort });
+                    ServerControl.Begin(((IPEndPoint)transport.LocalEndPoint!).Port);
+                    await new Future(loop); // it ends with its input
+                }
+
                 var serverOptions = new ServerOptions { Backlog = Backlog };
                 Server server = options.Style == ToolkitStyle.Streams
                     ? await loop.StartServerAsync(EchoAsync, anyPort, serverOptions)
@@ -63,6 +71,12 @@ internal static class ToolkitServer
         public override void PauseWriting() => Transport.PauseReading();
 
         public override void ResumeWriting() => Transport.ResumeReading();
+    }
+
+    private sealed class DatagramEcho : DatagramProtocol
+    {
+        public override void DatagramReceived(ReadOnlySpan<byte> data, in DatagramAddress from, DatagramFlags flags)
+            => Transport.SendTo(data, from);
     }
 
     private sealed class BufferedEchoProtocol : BufferedProtocol

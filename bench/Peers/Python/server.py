@@ -1,6 +1,6 @@
 """A server on asyncio's protocols or streams, on its own loop or on uvloop.
 
-    server.py asyncio|uvloop echo|framed|bulk|streams      says "listening PORT", and ends with its standard input
+    server.py asyncio|uvloop echo|framed|bulk|streams|datagrams      says "listening PORT", and ends with its standard input
     server.py asyncio|uvloop --version                     says which
 """
 
@@ -55,6 +55,14 @@ class Bulk(asyncio.Protocol):
         self.transport.write(self.count.to_bytes(8, "little"))
 
 
+class Datagrams(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, address):
+        self.transport.sendto(data, address)
+
+
 async def echo(reader, writer):
     """Echoes with streams, as asyncio's guide has it."""
     while data := await reader.read(65536):
@@ -65,13 +73,18 @@ async def echo(reader, writer):
 
 async def serve(protocol):
     loop = asyncio.get_running_loop()
-    if protocol is None:
+    if protocol is Datagrams:
+        transport, _ = await loop.create_datagram_endpoint(protocol, local_addr=("127.0.0.1", 0))
+        name = transport.get_extra_info("sockname")
+    elif protocol is None:
         server = await asyncio.start_server(echo, "127.0.0.1", 0, backlog=4096)
     else:
         server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=4096)
+    if protocol is not Datagrams:
+        name = server.sockets[0].getsockname()
     ended = loop.create_future()
     loop.add_reader(0, lambda: ended.done() or ended.set_result(None))
-    print("listening", server.sockets[0].getsockname()[1], flush=True)
+    print("listening", name[1], flush=True)
     await ended
 
 
@@ -88,7 +101,8 @@ def main():
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    asyncio.run(serve({"echo": Echo, "framed": Framed, "bulk": Bulk, "streams": None}[mode]))
+    modes = {"echo": Echo, "framed": Framed, "bulk": Bulk, "streams": None, "datagrams": Datagrams}
+    asyncio.run(serve(modes[mode]))
 
 
 main()
