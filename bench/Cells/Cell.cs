@@ -19,6 +19,9 @@ internal enum Workload
 
     /// <summary>Echoes on the first connection, which is measured, while each of the others sends a byte a second.</summary>
     Slow,
+
+    /// <summary>As <see cref="Echo"/>, over UDP.</summary>
+    Datagrams,
 }
 
 /// <summary>A thing that is measured: what the generator does, and what the server does with it.</summary>

@@ -47,6 +47,16 @@ internal static class CellCatalog
         Idle(2000),
         Idle(18000),
         OverTls(Idle(2000), "Idle memory"),
+        new()
+        {
+            Name = "datagrams",
+            Group = "Datagrams",
+            Title = "64 B over UDP, 16 sockets x 4",
+            Workload = Workload.Datagrams,
+            Mode = ServerMode.Datagrams,
+            Connections = 16,
+            Depth = 4,
+        },
         new() { Name = "latency", Group = "Latency", Title = "64 B, one connection", Metric = Metric.P50 },
         new()
         {

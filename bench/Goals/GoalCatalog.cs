@@ -53,6 +53,9 @@ internal static class GoalCatalog
         Memory(400, PeerCatalog.Epoll, "idle-18000"),
         AtMost(0.85, PeerCatalog.Epoll, PeerCatalog.Uvloop, "churn"),
         AtMost(1.15, PeerCatalog.Epoll, PeerCatalog.Libuv, "churn"),
+        AtMost(1 / 1.4, PeerCatalog.Epoll, PeerCatalog.Uvloop, "datagrams"),
+        AtMost(1 / 8.0, PeerCatalog.Epoll, PeerCatalog.Asyncio, "datagrams"),
+        AllocatesNothing(PeerCatalog.Epoll, "datagrams"),
         .. EchoCells(64, 1024).SelectMany(cell => (Goal[])
         [
             AtMost(1.30, PeerCatalog.EpollStreams, PeerCatalog.Epoll, cell),

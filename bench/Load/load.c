@@ -7,6 +7,7 @@
 //   bulk   one way; the server counts, and says at the end how much there was
 //   churn  connect, echo, reset; CONNECTIONS at a time
 //   idle   each connection echoes once and is held
+//   datagrams   as echo, over UDP; one that is lost ends it
 //   slow   the first connection echoes, and alone is measured; each of the others sends a byte a second
 //
 // Compiled with TLS, it speaks TLS 1.3 on each connection, whose handshake is a full one: no session is kept.
@@ -47,7 +48,7 @@ enum { SUB_BUCKETS = 64, BUCKETS = 64 * SUB_BUCKETS };
 #define SECOND 1000000000ull
 #define MILLISECOND 1000000ull
 
-enum workload { ECHO, BULK, CHURN, IDLE, SLOW };
+enum workload { ECHO, BULK, CHURN, IDLE, SLOW, DATAGRAMS };
 
 // Messages that were sent together.
 struct batch {
@@ -278,10 +279,12 @@ static void want_writable(struct connection *c, bool wanted)
 static int open_socket(int flags)
 {
     int one = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    int type = workload == DATAGRAMS ? SOCK_DGRAM : SOCK_STREAM;
+    int fd = socket(AF_INET, type | SOCK_CLOEXEC | flags, 0);
     if (fd < 0)
         die("socket: %s", strerror(errno));
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (workload != DATAGRAMS)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     return fd;
 }
 
@@ -314,9 +317,10 @@ static void connect_blocking(struct connection *c)
 
 static void send_allowed(struct connection *c)
 {
+    uint64_t most = workload == DATAGRAMS ? size : CHUNK;
     while (c->sent < c->allowed) {
         uint64_t length = c->allowed - c->sent;
-        ssize_t n = wire_send(c, pattern_at(c, c->sent), length < CHUNK ? length : CHUNK);
+        ssize_t n = wire_send(c, pattern_at(c, c->sent), length < most ? length : most);
         if (n < 0) {
             if (errno == EAGAIN)
                 break;
@@ -381,6 +385,8 @@ static void receive_echo(struct connection *c)
         return;
     if (n <= 0)
         die("the server ended a connection: %s", n == 0 ? "end of stream" : strerror(errno));
+    if (workload == DATAGRAMS && n != (ssize_t)size)
+        die("a datagram of %zd bytes came back", n);
 
     check(c, incoming, (size_t)n);
     uint64_t complete = (c->received + (uint64_t)n) / size - c->received / size;
@@ -632,12 +638,12 @@ static void hold_idle(void)
 
 int main(int count, char **arguments)
 {
-    static const char *const names[] = { "echo", "bulk", "churn", "idle", "slow" };
+    static const char *const names[] = { "echo", "bulk", "churn", "idle", "slow", "datagrams" };
     if (count != 10)
         die("load WORKLOAD PORT PID CONNECTIONS DEPTH SIZE WINDOW_MS LEAST_WARM_UP_MS MOST_WARM_UP_MS");
-    while (workload <= SLOW && strcmp(arguments[1], names[workload]) != 0)
+    while (workload <= DATAGRAMS && strcmp(arguments[1], names[workload]) != 0)
         workload++;
-    if (workload > SLOW)
+    if (workload > DATAGRAMS)
         die("no workload is called %s", arguments[1]);
     server.sin_family = AF_INET;
     server.sin_port = htons((uint16_t)atoi(arguments[2]));
@@ -669,6 +675,7 @@ int main(int count, char **arguments)
 
     switch (workload) {
     case ECHO:
+    case DATAGRAMS:
         open_all();
         for (uint32_t i = 0; i < connection_count; i++)
             send_messages(&connections[i], depth, now());

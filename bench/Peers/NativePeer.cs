@@ -27,7 +27,8 @@ internal sealed class NativePeer(string name, string title, NativeProgram progra
     }
 
     public override bool Serves(Cell cell)
-        => base.Serves(cell) && cell.Mode != ServerMode.Framed && (Buffer is null || cell.IsBulk);
+        => cell.Mode == ServerMode.Datagrams ? HasDatagrams
+            : base.Serves(cell) && cell.Mode != ServerMode.Framed && (Buffer is null || cell.IsBulk);
 
     public override ProcessStartInfo Start(Cell cell)
     {

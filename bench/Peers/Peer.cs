@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Toolkit.Bench.Cells;
+using Toolkit.Bench.Servers;
 
 namespace Toolkit.Bench.Peers;
 
@@ -32,7 +33,11 @@ internal abstract class Peer(string name, string title)
     /// <summary>Which cells it takes part in; null for all that it can.</summary>
     public Predicate<Cell>? Cells { get; init; }
 
-    public virtual bool Serves(Cell cell) => (SpeaksTls || !cell.IsTls) && (Cells is null || Cells(cell));
+    /// <summary>Whether it has a server of datagrams.</summary>
+    public bool HasDatagrams { get; init; }
+
+    public virtual bool Serves(Cell cell)
+        => cell.Mode == ServerMode.Datagrams ? HasDatagrams : (SpeaksTls || !cell.IsTls) && (Cells is null || Cells(cell));
 
     /// <summary>How it is started for a cell that it serves, after it was found to be present.</summary>
     public abstract ProcessStartInfo Start(Cell cell);

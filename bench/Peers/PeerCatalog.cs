@@ -32,7 +32,7 @@ internal static class PeerCatalog
 
     public static IReadOnlyList<Peer> All { get; } =
     [
-        new DotNetPeer(Epoll, "Toolkit epoll", "toolkit", "--loop", "epoll") { SpeaksTls = true },
+        new DotNetPeer(Epoll, "Toolkit epoll", "toolkit", "--loop", "epoll") { SpeaksTls = true, HasDatagrams = true },
         new DotNetPeer(EpollBuffered, "Toolkit epoll, buffered style", "toolkit", "--loop", "epoll", "--style", "buffered")
         {
             Cells = cell => cell is { Workload: Workload.Echo, Mode: ServerMode.Echo, Connections: 64, Size: <= 1024 },
@@ -45,21 +45,25 @@ internal static class PeerCatalog
         {
             Cells = IsAboutStreams,
         },
-        new DotNetPeer(Uring, "Toolkit io_uring", "toolkit", "--loop", "uring") { SpeaksTls = true },
+        new DotNetPeer(Uring, "Toolkit io_uring", "toolkit", "--loop", "uring") { SpeaksTls = true, HasDatagrams = true },
         new DotNetPeer(UringSpinning, "Toolkit io_uring, 50 us spin", "toolkit", "--loop", "uring", "--spin", "50")
         {
             Cells = IsAboutLatency,
         },
-        new DotNetPeer(Portable, "Toolkit portable", "toolkit", "--loop", "portable") { Cells = IsAboutMessages },
+        new DotNetPeer(Portable, "Toolkit portable", "toolkit", "--loop", "portable")
+        {
+            Cells = IsAboutMessages,
+            HasDatagrams = true,
+        },
         new DotNetPeer(PortableInline, "Toolkit portable, inline", "toolkit", "--loop", "portable") { InlineCompletions = true },
         new DotNetPeer(Socket, "Socket", "socket") { ChoosesBuffer = true, Cells = IsAboutMessages },
         new DotNetPeer(SocketInline, "Socket, inline", "socket") { ChoosesBuffer = true, InlineCompletions = true },
         new DotNetPeer(Kestrel, "Kestrel", "kestrel") { SpeaksTls = true },
-        new PythonPeer(Asyncio, "asyncio", "asyncio") { SpeaksTls = true },
+        new PythonPeer(Asyncio, "asyncio", "asyncio") { SpeaksTls = true, HasDatagrams = true },
         new PythonPeer(AsyncioStreams, "asyncio, streams", "asyncio") { UsesStreams = true, Cells = IsAboutStreams },
-        new PythonPeer(Uvloop, "uvloop", "uvloop") { SpeaksTls = true },
+        new PythonPeer(Uvloop, "uvloop", "uvloop") { SpeaksTls = true, HasDatagrams = true },
         new PythonPeer(UvloopStreams, "uvloop, streams", "uvloop") { UsesStreams = true, Cells = IsAboutStreams },
-        new NativePeer(Libuv, "libuv", s_libuvServer) { SaysVersion = true },
+        new NativePeer(Libuv, "libuv", s_libuvServer) { SaysVersion = true, HasDatagrams = true },
         new NativePeer(NativeEpoll, "C epoll", s_epollServer),
         new NativePeer(NativeEpollLarge, "C epoll, 1 MiB buffer", s_epollServer) { Buffer = CellCatalog.Mebibyte },
         new NativePeer(NativeUring, "C io_uring", s_uringServer),

@@ -11,6 +11,9 @@ internal enum ServerMode
 
     /// <summary>Counts it, and sends the count (eight bytes, little-endian) at the end of the stream.</summary>
     Bulk,
+
+    /// <summary>Sends each datagram back.</summary>
+    Datagrams,
 }
 
 /// <summary>The messages of <see cref="ServerMode.Framed"/>.</summary>

@@ -36,6 +36,14 @@ internal static class ToolkitServer
             async loop =>
             {
                 var anyPort = new IPEndPoint(IPAddress.Loopback, 0);
+                if (mode == ServerMode.Datagrams)
+                {
+                    (DatagramTransport transport, _) = await loop.CreateDatagramEndpointAsync(
+                        () => new DatagramEcho(), new DatagramOptions { LocalEndPoint = anyPort });
+                    ServerControl.Begin(((IPEndPoint)transport.LocalEndPoint!).Port);
+                    await new Future(loop); // it ends with its input
+                }
+
                 var serverOptions = new ServerOptions
                 {
                     Backlog = Backlog,
@@ -76,6 +84,12 @@ internal static class ToolkitServer
         public override void PauseWriting() => Transport.PauseReading();
 
         public override void ResumeWriting() => Transport.ResumeReading();
+    }
+
+    private sealed class DatagramEcho : DatagramProtocol
+    {
+        public override void DatagramReceived(ReadOnlySpan<byte> data, in DatagramAddress from, DatagramFlags flags)
+            => Transport.SendTo(data, from);
     }
 
     private sealed class BufferedEchoProtocol : BufferedProtocol

@@ -42,11 +42,15 @@ var authority = new Option<string?>("--ca")
     Description = "A PEM file with the authorities to trust, instead of the system's.",
 };
 
-Option[] serving = [host, port, unix, loop, systemd, style, lines, frame, ignoreBackpressure, idle, max, tls, startTls];
+var udp = new Option<bool>("--udp") { Description = "Echo datagrams of UDP, each with itself." };
+var overUdp = new Option<bool>("--udp") { Description = "Send each line as a datagram, and say which were not answered." };
+
+Option[] ofStreams = [unix, systemd, style, lines, frame, ignoreBackpressure, idle, max, tls, startTls];
+Option[] serving = [host, port, loop, udp, .. ofStreams];
 var serve = new Command("serve", "Echo what clients send (the default).");
 var client = new Command("client", "Send standard input to a server, and print what comes back.")
 {
-    host, port, unix, withTls, authority,
+    host, port, unix, overUdp, withTls, authority,
 };
 var root = new RootCommand("An echo server and its client.") { serve, client };
 foreach (Option option in serving)
@@ -57,14 +61,25 @@ foreach (Option option in serving)
 
 root.Validators.Add(ValidateStyle);
 serve.Validators.Add(ValidateStyle);
+root.Validators.Add(ValidateUdp);
+serve.Validators.Add(ValidateUdp);
+client.Validators.Add(result =>
+{
+    if (result.GetValue(overUdp) && (result.GetValue(withTls) || result.GetResult(authority) is { Implicit: false }))
+    {
+        result.AddError("--udp speaks no TLS.");
+    }
+});
 root.SetAction(Serve);
 serve.SetAction(Serve);
-client.SetAction(result => EchoClient.Run(
-    result.GetValue(host)!,
-    result.GetValue(port),
-    result.GetValue(unix),
-    result.GetValue(withTls),
-    result.GetValue(authority)));
+client.SetAction(result => result.GetValue(overUdp)
+    ? EchoDatagramClient.Run(result.GetValue(host)!, result.GetValue(port))
+    : EchoClient.Run(
+        result.GetValue(host)!,
+        result.GetValue(port),
+        result.GetValue(unix),
+        result.GetValue(withTls),
+        result.GetValue(authority)));
 return root.Invoke(args);
 
 void ValidateStyle(System.CommandLine.Parsing.CommandResult result)
@@ -86,8 +101,22 @@ void ValidateStyle(System.CommandLine.Parsing.CommandResult result)
     }
 }
 
+void ValidateUdp(System.CommandLine.Parsing.CommandResult result)
+{
+    if (result.GetValue(udp)
+        && Array.Find(ofStreams, option => result.GetResult(option) is { Implicit: false }) is { } other)
+    {
+        result.AddError($"{other.Name} is for streams, and --udp is none.");
+    }
+}
+
 int Serve(ParseResult result)
 {
+    if (result.GetValue(udp))
+    {
+        return EchoDatagrams.Serve(result.GetLoopKind(loop), result.GetValue(host)!, result.GetValue(port));
+    }
+
     var settings = new EchoSettings
     {
         Style = result.GetValue(lines) ? EchoStyle.Stream : Enum.Parse<EchoStyle>(result.GetValue(style)!, ignoreCase: true),

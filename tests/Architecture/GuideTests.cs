@@ -14,6 +14,11 @@ public sealed partial class GuideTests
             $"docs/guide/service.md does not have {file} in it, as it is now.");
 
     [Fact]
+    public void Datagrams_ShowsTheSampleAsItIs()
+        => Assert.Contains(
+            $"```csharp\n{Read("samples/echo/EchoDatagrams.cs")}```\n", Read("docs/guide/datagrams.md"), StringComparison.Ordinal);
+
+    [Fact]
     public void Observing_HasEveryInstrumentAndActivity()
     {
         string[] inSource = [.. Repository.SourcesOf("src").SelectMany(path => TelemetryName().Matches(File.ReadAllText(path)))

@@ -20,6 +20,14 @@ public sealed class ChaosUringConnectTests() : ConnectContract(LoopUnderTest.Cha
 
 public sealed class ChaosSimulatedConnectTests() : ConnectContract(LoopUnderTest.ChaosSimulated);
 
+public sealed class ChaosEpollDatagramSeamTests() : DatagramSeamContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosSimulatedDatagramSeamTests() : DatagramSeamContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollDatagramTests() : DatagramContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosSimulatedDatagramTests() : DatagramContract(LoopUnderTest.ChaosSimulated);
+
 public sealed class ChaosEpollEchoTests() : EchoContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringEchoTests() : EchoContract(LoopUnderTest.ChaosUring);

@@ -13,6 +13,14 @@ public sealed class EpollCloseOnExecTests() : CloseOnExecContract(LoopKind.Epoll
 
 public sealed class EpollConnectTests() : ConnectContract(LoopKind.Epoll);
 
+public sealed class EpollDatagramAllocationTests() : DatagramAllocationContract(LoopKind.Epoll);
+
+public sealed class EpollDatagramSeamTests() : DatagramSeamContract(LoopKind.Epoll);
+
+public sealed class EpollDatagramSystemTests() : DatagramSystemContract(LoopKind.Epoll);
+
+public sealed class EpollDatagramTests() : DatagramContract(LoopKind.Epoll);
+
 public sealed class EpollEchoTests() : EchoContract(LoopKind.Epoll);
 
 public sealed class EpollLoopDebugTests() : LoopDebugContract(LoopKind.Epoll);

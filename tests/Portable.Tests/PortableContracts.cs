@@ -13,6 +13,14 @@ public sealed class PortableCloseOnExecTests() : CloseOnExecContract(LoopKind.Po
 
 public sealed class PortableConnectTests() : ConnectContract(LoopKind.Portable);
 
+public sealed class PortableDatagramAllocationTests() : DatagramAllocationContract(LoopKind.Portable);
+
+public sealed class PortableDatagramSeamTests() : DatagramSeamContract(LoopKind.Portable);
+
+public sealed class PortableDatagramSystemTests() : DatagramSystemContract(LoopKind.Portable);
+
+public sealed class PortableDatagramTests() : DatagramContract(LoopKind.Portable);
+
 public sealed class PortableEchoTests() : EchoContract(LoopKind.Portable);
 
 public sealed class PortableLoopDebugTests() : LoopDebugContract(LoopKind.Portable);

@@ -23,6 +23,9 @@ public sealed class EchoArgumentTests
     [InlineData("--unix x --systemd")]
     [InlineData("serve extra")]
     [InlineData("client --loop epoll")]
+    [InlineData("client --udp --tls")]
+    [InlineData("--udp --style buffered")]
+    [InlineData("serve --udp --max 3")]
     public async Task Arguments_Wrong_SaySoAndExitWithTwo(string arguments)
     {
         (int exitCode, string output, string errors) = await SampleProcess.RunAsync(arguments);

@@ -9,6 +9,10 @@ public sealed class SimulatedBufferedProtocolTests() : BufferedProtocolContract(
 
 public sealed class SimulatedConnectTests() : ConnectContract(LoopKind.Simulated);
 
+public sealed class SimulatedDatagramSeamTests() : DatagramSeamContract(LoopKind.Simulated);
+
+public sealed class SimulatedDatagramTests() : DatagramContract(LoopKind.Simulated);
+
 public sealed class SimulatedEchoTests() : EchoContract(LoopKind.Simulated);
 
 public sealed class SimulatedLoopDebugTests() : LoopDebugContract(LoopKind.Simulated);

@@ -11,6 +11,14 @@ public sealed class UringBufferedProtocolTests() : BufferedProtocolContract(Loop
 
 public sealed class UringConnectTests() : ConnectContract(LoopKind.Uring);
 
+public sealed class UringDatagramAllocationTests() : DatagramAllocationContract(LoopKind.Uring);
+
+public sealed class UringDatagramSeamTests() : DatagramSeamContract(LoopKind.Uring);
+
+public sealed class UringDatagramSystemTests() : DatagramSystemContract(LoopKind.Uring);
+
+public sealed class UringDatagramTests() : DatagramContract(LoopKind.Uring);
+
 public sealed class UringEchoTests() : EchoContract(LoopKind.Uring);
 
 public sealed class UringLoopDebugTests() : LoopDebugContract(LoopKind.Uring);

@@ -1,7 +1,9 @@
 // A server on libuv as its guide has it, with one receive buffer for all connections. A write goes out at once if it can
 // (uv_try_write); what is left is copied and queued, and nothing is received meanwhile.
 //
-//   libuv_server echo|bulk      says "listening PORT", and ends with its standard input;   --version says which libuv
+// Datagrams are received in batches (UV_UDP_RECVMMSG), and each is answered by uv_udp_try_send; what would block is lost.
+//
+//   libuv_server echo|bulk|datagrams      says "listening PORT", and ends with its standard input;   --version says which libuv
 
 #include <arpa/inet.h>
 #include <stdbool.h>
@@ -107,6 +109,35 @@ static void on_connection(uv_stream_t *listener, int status)
     uv_read_start((uv_stream_t *)&c->tcp, lend_buffer, on_read);
 }
 
+static char batch[20 * 64 * 1024]; // as many as libuv receives at once into one buffer, each of the longest
+
+static void lend_batch(uv_handle_t *handle, size_t suggested, uv_buf_t *data)
+{
+    (void)handle;
+    (void)suggested;
+    *data = uv_buf_init(batch, sizeof batch);
+}
+
+static void on_datagram(uv_udp_t *socket, ssize_t n, const uv_buf_t *data, const struct sockaddr *from, unsigned flags)
+{
+    (void)flags;
+    if (n < 0 || from == NULL)
+        return; // there are no more, or the buffer is free
+    uv_buf_t answer = uv_buf_init(data->base, (unsigned)n);
+    uv_udp_try_send(socket, &answer, 1, from);
+}
+
+static int serve_datagrams(uv_udp_t *socket, struct sockaddr_in *address)
+{
+    int length = sizeof *address;
+    uv_udp_init_ex(loop, socket, AF_INET | UV_UDP_RECVMMSG);
+    int error = uv_udp_bind(socket, (struct sockaddr *)address, 0);
+    if (error == 0)
+        error = uv_udp_recv_start(socket, lend_batch, on_datagram);
+    uv_udp_getsockname(socket, (struct sockaddr *)address, &length);
+    return error;
+}
+
 static void on_input(uv_poll_t *handle, int status, int events)
 {
     (void)handle;
@@ -133,14 +164,21 @@ int main(int count, char **arguments)
     int length = sizeof address;
     uv_tcp_t listener;
     uv_ip4_addr("127.0.0.1", 0, &address);
-    uv_tcp_init(loop, &listener);
-    uv_tcp_bind(&listener, (struct sockaddr *)&address, 0);
-    int error = uv_listen((uv_stream_t *)&listener, BACKLOG, on_connection);
+    uv_udp_t socket;
+    bool is_udp = count > 1 && strcmp(arguments[1], "datagrams") == 0;
+    int error;
+    if (is_udp) {
+        error = serve_datagrams(&socket, &address);
+    } else {
+        uv_tcp_init(loop, &listener);
+        uv_tcp_bind(&listener, (struct sockaddr *)&address, 0);
+        error = uv_listen((uv_stream_t *)&listener, BACKLOG, on_connection);
+        uv_tcp_getsockname(&listener, (struct sockaddr *)&address, &length);
+    }
     if (error != 0) {
         fprintf(stderr, "listen: %s\n", uv_strerror(error));
         return 1;
     }
-    uv_tcp_getsockname(&listener, (struct sockaddr *)&address, &length);
 
     uv_poll_t input;
     uv_poll_init(loop, &input, 0);

@@ -1,6 +1,6 @@
 """A server on asyncio's protocols or streams, on its own loop or on uvloop.
 
-    server.py asyncio|uvloop echo|framed|bulk|streams [--tls CERTIFICATE KEY]
+    server.py asyncio|uvloop echo|framed|bulk|streams|datagrams [--tls CERTIFICATE KEY]
                                                            says "listening PORT", and ends with its standard input
     server.py asyncio|uvloop --version                     says which
 """
@@ -57,6 +57,14 @@ class Bulk(asyncio.Protocol):
         self.transport.write(self.count.to_bytes(8, "little"))
 
 
+class Datagrams(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, address):
+        self.transport.sendto(data, address)
+
+
 async def echo(reader, writer):
     """Echoes with streams, as asyncio's guide has it."""
     while data := await reader.read(65536):
@@ -67,13 +75,18 @@ async def echo(reader, writer):
 
 async def serve(protocol, context):
     loop = asyncio.get_running_loop()
-    if protocol is None:
+    if protocol is Datagrams:
+        transport, _ = await loop.create_datagram_endpoint(protocol, local_addr=("127.0.0.1", 0))
+        name = transport.get_extra_info("sockname")
+    elif protocol is None:
         server = await asyncio.start_server(echo, "127.0.0.1", 0, backlog=4096, ssl=context)
     else:
         server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=4096, ssl=context)
+    if protocol is not Datagrams:
+        name = server.sockets[0].getsockname()
     ended = loop.create_future()
     loop.add_reader(0, lambda: ended.done() or ended.set_result(None))
-    print("listening", server.sockets[0].getsockname()[1], flush=True)
+    print("listening", name[1], flush=True)
     await ended
 
 
@@ -95,7 +108,8 @@ def main():
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.load_cert_chain(files[1], files[2])
-    asyncio.run(serve({"echo": Echo, "framed": Framed, "bulk": Bulk, "streams": None}[mode], context))
+    modes = {"echo": Echo, "framed": Framed, "bulk": Bulk, "streams": None, "datagrams": Datagrams}
+    asyncio.run(serve(modes[mode], context))
 
 
 main()

@@ -29,6 +29,12 @@ public readonly record struct HandleSpec
     /// force before anybody can connect.
     /// </summary>
     public UnixFileMode? UnixMode { get; init; }
+
+    /// <summary>Makes a datagram socket instead of a stream's: UDP, or of the Unix family where the system has those.</summary>
+    public bool IsDatagram { get; init; }
+
+    /// <summary>The peer that a datagram socket is connected to at once; null leaves it open to all.</summary>
+    public EndPoint? RemoteEndPoint { get; init; }
 }
 
 /// <summary>An option of a connection, by <see cref="IoBackend.SetOption"/>.</summary>
@@ -57,4 +63,25 @@ public enum IoOption
 
     /// <summary>The kernel's receive buffer in bytes (SO_RCVBUF).</summary>
     ReceiveBufferSize,
+
+    /// <summary>Allow datagrams to broadcast addresses (SO_BROADCAST); 0 or 1.</summary>
+    Broadcast,
+
+    /// <summary>How many routers a datagram passes at most (IP_TTL, IPV6_UNICAST_HOPS); 1 to 255.</summary>
+    TimeToLive,
+
+    /// <summary>The same of a datagram to a group (IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS); 0 to 255.</summary>
+    MulticastTimeToLive,
+
+    /// <summary>Whether datagrams to a group reach members on this machine (IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP); 0 or 1.</summary>
+    MulticastLoopback,
+
+    /// <summary>The index of the interface by which datagrams to groups leave (IP_MULTICAST_IF, IPV6_MULTICAST_IF).</summary>
+    MulticastInterface,
+
+    /// <summary>Have the kernel cut what is sent into datagrams (UDP_SEGMENT, Linux 4.18). Setting it to 1 asks whether it can.</summary>
+    SegmentationOffload,
+
+    /// <summary>Have the kernel hand over several received datagrams at once (UDP_GRO, Linux 5.0); 0 or 1. They are told one by one.</summary>
+    ReceiveOffload,
 }

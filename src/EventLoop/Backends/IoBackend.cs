@@ -55,7 +55,7 @@ namespace Toolkit.Backends;
 /// </description></item>
 /// </list>
 /// </remarks>
-public abstract class IoBackend : IDisposable
+public abstract partial class IoBackend : IDisposable
 {
     /// <summary>What the kernel takes beside one send (SCM_MAX_FD of Linux).</summary>
     public const int MaxHandlesPerSend = 253;

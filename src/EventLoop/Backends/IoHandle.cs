@@ -50,10 +50,10 @@ public abstract class IoHandle
     {
         switch (operation)
         {
-            case ReceiveOperation or AcceptOperation when ReadSide is null:
+            case ReceiveOperation or AcceptOperation or DatagramReceiveOperation when ReadSide is null:
                 ReadSide = operation;
                 break;
-            case SendOperation or ConnectOperation when WriteSide is null:
+            case SendOperation or ConnectOperation or DatagramSendOperation when WriteSide is null:
                 WriteSide = operation;
                 break;
             case HangUpOperation watch when HangUp is null:

@@ -9,7 +9,8 @@ internal static class UnixName
     /// <summary>The path in a <c>sockaddr_un</c>, whose end is a zero; of an abstract name the first byte is one.</summary>
     private const int NativeSize = 108;
 
-    private const int MaxLength = NativeSize - 1;
+    /// <summary>How long a name may be, in bytes of UTF-8.</summary>
+    public const int MaxLength = NativeSize - 1;
 
     /// <summary>Makes an end point of a name.</summary>
     /// <param name="name">A path; or <c>@name</c> or <c>\0name</c>, an abstract one.</param>

@@ -185,7 +185,7 @@ public sealed partial class SampleProcess : IDisposable
     [LibraryImport("libc", EntryPoint = "prlimit")]
     private static unsafe partial int ExchangeLimit(int pid, int resource, long* limits, long* old);
 
-    [GeneratedRegex(@"^listening on tcp://127\.0\.0\.1:(\d+) with \w+, pid (\d+)$", RegexOptions.NonBacktracking)]
+    [GeneratedRegex(@"^listening on (?:tcp|udp)://127\.0\.0\.1:(\d+) with \w+, pid (\d+)$", RegexOptions.NonBacktracking)]
     private static partial Regex Listening();
 
     [GeneratedRegex(@"^listening on unix:.+ with \w+, pid (\d+)$", RegexOptions.NonBacktracking)]

@@ -217,6 +217,7 @@ public sealed partial class ChaosBackend : IoBackend
         IoHandle inner = InnerOf(handle);
         var closed = (ChaosHandle)handle;
         closed.Accepting?.Discard();
+        closed.ReceivingDatagrams?.Discard();
         _inner.Release(inner, reset || closed.Fault is not null); // the peer learns of the end that was injected here
     }
 
@@ -411,8 +412,14 @@ public sealed partial class ChaosBackend : IoBackend
         /// <summary>Whether somebody is told of what is received.</summary>
         public bool IsRead => ReadSide is ReceiveOperation { State: IoOperationState.Armed or IoOperationState.Delivering };
 
+        public DatagramReceivingSide? ReceivingDatagrams { get; private set; }
+
+        public DatagramSendingSide? SendingDatagrams { get; private set; }
+
         public Side SideOf(IoOperation operation) => operation switch
         {
+            DatagramReceiveOperation receive => ReceivingDatagrams ??= new DatagramReceivingSide(_chaos, this, receive.ReceiveSize),
+            DatagramSendOperation => SendingDatagrams ??= new DatagramSendingSide(_chaos, this),
             ReceiveOperation => Receiving ??= new ReceivingSide(_chaos, this),
             AcceptOperation => Accepting ??= new AcceptingSide(_chaos, this),
             HangUpOperation => Watching ??= new WatchingSide(_chaos, this),

@@ -32,7 +32,7 @@ namespace Toolkit.Backends.Epoll;
 /// </para>
 /// </remarks>
 [SupportedOSPlatform("linux")]
-internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
+internal sealed unsafe partial class EpollBackend : LinuxBackend<EpollHandle>
 {
     /// <summary>Newcomers accepted per event: enough to drain a burst, few enough for the others to be served meanwhile.</summary>
     private const int AcceptsPerEvent = 64;
@@ -64,6 +64,7 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
     public EpollBackend()
         : base(Libc.EventFdNonBlocking)
     {
+        _rearm = (handle, receive) => Rearm(handle, receive);
         int epoll = Libc.EpollCreate(Libc.EpollCloseOnExec);
         if (epoll < 0)
         {
@@ -92,12 +93,13 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
 
     public override int Poll(long untilTicks)
     {
-        int told = TellPendingEnds();
-        bool waits = told == 0 && !HasPendingEnds;
+        int told = TellPendingEnds() + TellHeld(_rearm);
+        bool waits = told == 0 && !HasPendingEnds && !HasHeldWanted;
         int count = Wait(waits ? untilTicks : 0);
         LastPoll = count switch
         {
             CompletionsPerPoll => PollEnding.HasMore,
+            _ when HasHeldWanted => PollEnding.HasMore,
             0 when waits => PollEnding.TimedOut,
             _ => PollEnding.ToldAll,
         };
@@ -121,7 +123,8 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
         {
             ConnectOperation connect => Connect(handle, connect),
             ReceiveOperation or AcceptOperation => Want(handle, EpollEvents.Readable),
-            SendOperation => Want(handle, EpollEvents.Writable),
+            SendOperation or DatagramSendOperation => Want(handle, EpollEvents.Writable),
+            DatagramReceiveOperation => WantHeld(handle) ? SocketError.InProgress : Want(handle, EpollEvents.Readable),
             _ => Want(handle, EpollEvents.None),
         };
         if (error != SocketError.InProgress)
@@ -143,6 +146,7 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
         }
 
         Unregister(closed);
+        CloseDatagrams(closed);
         Handles.Remove(closed.Token);
         closed.Unix?.Path?.Remove();
         _ = Libc.Close(closed.Fd);
@@ -157,11 +161,14 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
 
         foreach (EpollHandle handle in Handles.Snapshot())
         {
+            CloseDatagrams(handle);
             Handles.Remove(handle.Token);
             handle.Unix?.Path?.Remove();
             _ = Libc.Close(handle.Fd);
         }
 
+        _incoming?.Dispose();
+        _incoming = null;
         _epoll.Dispose();
         base.Dispose(disposing);
     }
@@ -262,12 +269,14 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
                 return Receive(handle, receive);
             case AcceptOperation { State: IoOperationState.Armed } accept:
                 return Accept(handle, accept);
+            case DatagramReceiveOperation { State: IoOperationState.Armed } datagrams:
+                return Receive(handle, datagrams);
             default:
                 return 0;
         }
     }
 
-    private static int CompleteWriteSide(EpollHandle handle)
+    private int CompleteWriteSide(EpollHandle handle)
     {
         switch (handle.WriteSide)
         {
@@ -289,6 +298,8 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
             case ConnectOperation { State: IoOperationState.Armed } connect:
                 EndConnect(connect);
                 return 1;
+            case DatagramSendOperation { State: IoOperationState.Armed } datagram:
+                return Send(handle, datagram);
             default:
                 return 0;
         }

@@ -69,6 +69,11 @@ internal abstract unsafe partial class LinuxBackend<THandle> : IoBackend
 
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
     {
+        if (spec.IsDatagram)
+        {
+            return OpenDatagram(spec, out error);
+        }
+
         if (spec.AddressFamily == AddressFamily.Unix)
         {
             return OpenUnix(spec, out error);
@@ -101,7 +106,9 @@ internal abstract unsafe partial class LinuxBackend<THandle> : IoBackend
     }
 
     public override SocketError SetOption(IoHandle handle, IoOption option, int value)
-        => LinuxSocket.SetOption(FdOf(handle), option, value);
+        => ((THandle)handle).Datagrams is null
+            ? LinuxSocket.SetOption(FdOf(handle), option, value)
+            : SetDatagramOption((THandle)handle, option, value);
 
     public override int TrySend(IoHandle handle, ReadOnlySpan<byte> data, out SocketError error)
         => LinuxSocket.TrySend(FdOf(handle), data, out error);
@@ -160,6 +167,8 @@ internal abstract unsafe partial class LinuxBackend<THandle> : IoBackend
         if (disposing)
         {
             _wake.Dispose();
+            _outgoing?.Dispose();
+            _outgoing = null;
         }
     }
 

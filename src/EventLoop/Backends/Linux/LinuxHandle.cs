@@ -24,14 +24,21 @@ internal abstract class LinuxHandle : IoHandle
     /// <summary>The handle's place in the table of its backend: what the kernel is given to report.</summary>
     public ulong Token { get; set; }
 
-    public override EndPoint? LocalEndPoint => _local is UnixNames unix ? unix.Local : _local.Value.ToEndPoint();
+    public override EndPoint? LocalEndPoint => Datagrams is { } own ? own.LocalEndPoint
+        : _local is UnixNames unix ? unix.Local
+        : _local.Value.ToEndPoint();
 
-    public override EndPoint? RemoteEndPoint => _local is UnixNames unix ? unix.Remote : _remote.ToEndPoint();
+    public override EndPoint? RemoteEndPoint => Datagrams is { } own ? own.RemoteEndPoint
+        : _local is UnixNames unix ? unix.Remote
+        : _remote.ToEndPoint();
 
     public override PeerIdentity? PeerIdentity => Unix?.Identity;
 
-    /// <summary>What there is to know of a Unix socket; null of any other.</summary>
+    /// <summary>What there is to know of a Unix stream socket; null of any other.</summary>
     public UnixNames? Unix => _local as UnixNames;
+
+    /// <summary>What a datagram socket has of its own; null of a stream's.</summary>
+    public LinuxDatagrams? Datagrams { get; set; }
 
     /// <summary>
     /// The local name of a connection that this listener has accepted: the one that it is bound to, unless that stands for all.

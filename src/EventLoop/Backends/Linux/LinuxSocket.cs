@@ -8,7 +8,7 @@ namespace Toolkit.Backends.Linux;
 
 /// <summary>What the Linux backends do with a socket in the same way: everything but waiting for it.</summary>
 [SupportedOSPlatform("linux")]
-internal static unsafe class LinuxSocket
+internal static unsafe partial class LinuxSocket
 {
     private const int SocketLevel = 1;
     private const int SocketReuseAddress = 2;

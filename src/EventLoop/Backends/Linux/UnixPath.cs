@@ -4,7 +4,7 @@ using System.Runtime.Versioning;
 namespace Toolkit.Backends.Linux;
 
 /// <summary>
-/// The path of a listening Unix socket, with the file that it was when it was bound. bind(2) makes that file and nothing removes
+/// The path of a bound Unix socket, with the file that it was when it was bound. bind(2) makes that file and nothing removes
 /// it, so a server that was killed leaves it behind, and its successor finds the address in use.
 /// </summary>
 /// <remarks>
@@ -39,18 +39,19 @@ internal sealed unsafe class UnixPath
 
     private UnixPath(string path) => _path = Path.GetFullPath(path);
 
-    /// <summary>Binds a socket to a path, and listens.</summary>
+    /// <summary>Binds a socket to a path, and listens if it is to.</summary>
     /// <param name="fd">The socket.</param>
     /// <param name="path">The path.</param>
-    /// <param name="spec">The mode and the backlog.</param>
+    /// <param name="mode">Who may connect or send to it; null leaves that to the umask.</param>
+    /// <param name="backlog">How many may wait to be accepted; null of a datagram socket.</param>
     /// <param name="error">
     /// <see cref="SocketError.AddressAlreadyInUse"/> when somebody listens there, <see cref="SocketError.NotSocket"/> when it is
     /// something else, <see cref="SocketError.AccessDenied"/> when a dead socket is another user's, or what the system says.
     /// </param>
     /// <returns>The path, to be removed at the end; null when it has failed.</returns>
-    public static UnixPath? Listen(int fd, string path, in HandleSpec spec, out SocketError error)
+    public static UnixPath? Bind(int fd, string path, UnixFileMode? mode, int? backlog, out SocketError error)
     {
-        if (spec.UnixMode is { } mode && Libc.ChangeMode(fd, (uint)mode) != 0)
+        if (mode is { } wanted && Libc.ChangeMode(fd, (uint)wanted) != 0)
         {
             error = Errno.ToSocketError(Errno.Last);
             return null;
@@ -60,14 +61,14 @@ internal sealed unsafe class UnixPath
         int directory = LockDirectory(bound._path);
         try
         {
-            error = bound.Bind(fd, path);
+            error = bound.Bind(fd, path, isDatagram: backlog is null);
             if (error != SocketError.Success)
             {
                 return null;
             }
 
-            error = bound.Finish(spec.UnixMode);
-            if (error == SocketError.Success && Libc.Listen(fd, spec.Backlog ?? 0) != 0)
+            error = bound.Finish(mode);
+            if (error == SocketError.Success && backlog is { } waiting && Libc.Listen(fd, waiting) != 0)
             {
                 error = Errno.ToSocketError(Errno.Last);
             }
@@ -126,7 +127,7 @@ internal sealed unsafe class UnixPath
             ? Libc.OpenDirectoryOnArm
             : Libc.OpenDirectory;
 
-    private SocketError Bind(int fd, string path)
+    private SocketError Bind(int fd, string path, bool isDatagram)
     {
         SocketError error = UnixSocket.Bind(fd, path);
         if (error != SocketError.AddressAlreadyInUse)
@@ -134,11 +135,11 @@ internal sealed unsafe class UnixPath
             return error;
         }
 
-        error = RemoveDead(path);
+        error = RemoveDead(path, isDatagram);
         return error == SocketError.Success ? UnixSocket.Bind(fd, path) : error;
     }
 
-    private SocketError RemoveDead(string path)
+    private SocketError RemoveDead(string path, bool isDatagram)
     {
         if (!TryLook(out Libc.FileStatus found))
         {
@@ -151,7 +152,7 @@ internal sealed unsafe class UnixPath
         }
 
         // Any other answer than a refusal is that of a living server, or of one that we may not ask.
-        SocketError answer = UnixSocket.Probe(path);
+        SocketError answer = UnixSocket.Probe(path, isDatagram);
         if (answer != SocketError.ConnectionRefused)
         {
             return answer == SocketError.AccessDenied ? answer : SocketError.AddressAlreadyInUse;

@@ -77,10 +77,13 @@ internal static unsafe class UnixSocket
         return Errno.ToSocketError(errno);
     }
 
-    /// <summary>Whether somebody listens at a path: success, or <see cref="SocketError.WouldBlock"/>, says so.</summary>
-    public static SocketError Probe(string path)
+    /// <summary>
+    /// Whether somebody listens at a path, or receives datagrams there: success, or <see cref="SocketError.WouldBlock"/>, says so.
+    /// </summary>
+    public static SocketError Probe(string path, bool isDatagram)
     {
-        int fd = Libc.Socket(Libc.FamilyUnix, Libc.SocketStream | Libc.SocketNonBlocking | Libc.SocketCloseOnExec, 0);
+        int type = isDatagram ? Libc.SocketDatagram : Libc.SocketStream;
+        int fd = Libc.Socket(Libc.FamilyUnix, type | Libc.SocketNonBlocking | Libc.SocketCloseOnExec, 0);
         if (fd < 0)
         {
             return Errno.ToSocketError(Errno.Last);
@@ -273,7 +276,7 @@ internal static unsafe class UnixSocket
 
         if (!IsAbstract(local))
         {
-            path = UnixPath.Listen(fd, local.ToString(), spec, out SocketError failure);
+            path = UnixPath.Bind(fd, local.ToString(), spec.UnixMode, backlog, out SocketError failure);
             return failure;
         }
 

@@ -126,20 +126,17 @@ internal sealed partial class PortableBackend : IoBackend
     }
 
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
-    {
-        if (spec.AddressFamily == AddressFamily.Unix)
-        {
-            return OpenUnix(spec, out error);
-        }
-
-        return PortableSocket.Open(spec, out error) is { } socket ? TryAddHandle(socket, out error) : null;
-    }
+        => spec.IsDatagram ? OpenDatagram(spec, out error)
+            : spec.AddressFamily == AddressFamily.Unix ? OpenUnix(spec, out error)
+            : PortableSocket.Open(spec, out error) is { } socket ? TryAddHandle(socket, out error) : null;
 
     public override IoHandle? Adopt(Socket socket, bool isListening, out SocketError error)
         => PortableSocket.Adopt(socket, isListening, out error) is { } adopted ? TryAddHandle(adopted, out error) : null;
 
     public override SocketError SetOption(IoHandle handle, IoOption option, int value)
-        => PortableSocket.SetOption(Own(handle).Socket, option, value);
+        => Own(handle).Datagrams is null
+            ? PortableSocket.SetOption(Own(handle).Socket, option, value)
+            : PortableSocket.SetDatagramOption(Own(handle).Socket, option, value);
 
     public override int TrySend(IoHandle handle, ReadOnlySpan<byte> data, out SocketError error)
     {
@@ -206,9 +203,12 @@ internal sealed partial class PortableBackend : IoBackend
             case HangUpOperation watch:
                 _watches.Add(watch);
                 break;
-            case ReceiveOperation or AcceptOperation when handle.IsReading:
+            case DatagramReceiveOperation when handle.Datagrams!.TakeError() is var error and not SocketError.Success:
+                EndLater(operation, error);
+                break;
+            case ReceiveOperation or AcceptOperation or DatagramReceiveOperation when handle.IsReading:
                 break; // what was started for an earlier arming serves this one
-            case SendOperation or ConnectOperation when handle.IsWriting:
+            case SendOperation or ConnectOperation or DatagramSendOperation when handle.IsWriting:
                 break; // what is left of a cancelled one comes first
             default:
                 Start(operation);
@@ -222,7 +222,7 @@ internal sealed partial class PortableBackend : IoBackend
         {
             _blocked.Remove(blocked); // nothing of it is in flight
         }
-        else if (operation is SendOperation or ConnectOperation)
+        else if (operation is SendOperation or ConnectOperation or DatagramSendOperation)
         {
             ((PortableHandle)operation.Handle).Writing.IsOrphan = true;
         }
@@ -389,7 +389,7 @@ internal sealed partial class PortableBackend : IoBackend
         {
             switch (operation)
             {
-                case ReceiveOperation:
+                case ReceiveOperation or DatagramReceiveOperation:
                     Started(handle.Reading, handle.Socket.ReceiveAsync(handle.Reading));
                     break;
                 case AcceptOperation:
@@ -408,6 +408,9 @@ internal sealed partial class PortableBackend : IoBackend
                     when remote.AddressFamily == handle.Socket.AddressFamily:
                     handle.Writing.RemoteEndPoint = remote;
                     Started(handle.Writing, handle.Socket.ConnectAsync(handle.Writing));
+                    break;
+                case DatagramSendOperation send:
+                    StartSend(handle, send);
                     break;
                 default:
                     EndLater(operation, SocketError.AddressFamilyNotSupported);
@@ -450,6 +453,11 @@ internal sealed partial class PortableBackend : IoBackend
 
     private int CompleteWait(PortableHandle handle, PortableRequest request)
     {
+        if (handle.Datagrams is { } datagrams)
+        {
+            return CompleteDatagramWait(handle, datagrams, request.SocketError);
+        }
+
         handle.NoteFailure(request.SocketError);
         return handle.ReadSide is ReceiveOperation { State: IoOperationState.Armed } receive
             ? Receive(handle, receive)

@@ -27,9 +27,12 @@ internal sealed partial class PortableHandle : IoHandle
 
     public Socket Socket { get; }
 
-    public override EndPoint? LocalEndPoint => _local;
+    public override EndPoint? LocalEndPoint => Datagrams?.LocalEndPoint ?? _local;
 
-    public override EndPoint? RemoteEndPoint => _remote;
+    public override EndPoint? RemoteEndPoint => Datagrams is null ? _remote : Datagrams.RemoteEndPoint;
+
+    /// <summary>What a datagram socket has of its own; null of a stream's.</summary>
+    public PortableDatagrams? Datagrams { get; set; }
 
     /// <summary>What is in flight on the read side. Made when first needed, like its counterpart.</summary>
     public PortableRequest Reading => _reading ??= new PortableRequest(_backend, this);
@@ -112,13 +115,14 @@ internal sealed partial class PortableHandle : IoHandle
         {
             PortableSocket.ResetOnClose(Socket);
         }
-        else if ((IsReading || IsWriting) && Socket.Connected)
+        else if ((IsReading || IsWriting) && Datagrams is null && Socket.Connected)
         {
             // With something in flight .NET closes by a reset, unless the sending side was ended first.
             ShutdownSend();
         }
 
         RemovePath();
+        Datagrams?.RemoveFile();
         Socket.Dispose();
         DiscardUnlessInFlight(_reading);
         DiscardUnlessInFlight(_writing);

@@ -4,7 +4,7 @@ using System.Net.Sockets;
 namespace Toolkit.Backends.Portable;
 
 /// <summary>What is done with a socket of .NET on the spot, with its exceptions made values.</summary>
-internal static class PortableSocket
+internal static partial class PortableSocket
 {
     private static readonly LingerOption s_reset = new(enable: true, seconds: 0);
 

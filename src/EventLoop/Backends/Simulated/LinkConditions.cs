@@ -14,9 +14,21 @@ public sealed record LinkConditions
 
     /// <summary>
     /// The probability that a segment, or its acknowledgement, is lost. It is sent again after a time that doubles, so that
-    /// loss is delay; only what is lost for very long ends a connection.
+    /// loss is delay; only what is lost for very long ends a connection. A datagram that is lost is lost for good.
     /// </summary>
     public double Loss { get; init; }
+
+    /// <summary>The probability that a datagram arrives twice, each at a time of its own. Streams do not know of it.</summary>
+    public double Duplication { get; init; }
+
+    /// <summary>
+    /// The probability that a datagram is overtaken: it takes up to <see cref="ReorderDelay"/> longer. The others of a way arrive in
+    /// the order in which they were sent, unless <see cref="Jitter"/> draws otherwise. Streams do not know of it.
+    /// </summary>
+    public double Reordering { get; init; }
+
+    /// <summary>How much longer a datagram takes at most that is overtaken. 5 ms by default.</summary>
+    public TimeSpan ReorderDelay { get; init; } = TimeSpan.FromMilliseconds(5);
 
     /// <summary>The most bytes that travel as one. 1460 by default, as on Ethernet.</summary>
     public int MaxSegment { get; init; } = 1460;
@@ -29,6 +41,9 @@ public sealed record LinkConditions
         RequireTime(Latency, nameof(Latency));
         RequireTime(Jitter, nameof(Jitter));
         RequireProbability(Loss, nameof(Loss));
+        RequireProbability(Duplication, nameof(Duplication));
+        RequireProbability(Reordering, nameof(Reordering));
+        RequireTime(ReorderDelay, nameof(ReorderDelay));
         RequireProbability(Fragmentation, nameof(Fragmentation));
         ArgumentOutOfRangeException.ThrowIfLessThan(MaxSegment, 1, nameof(MaxSegment));
         if (Bandwidth is { } bandwidth)

@@ -12,7 +12,7 @@ namespace Toolkit.Simulation;
 /// have come to. When there is nothing to tell and the loop is the one that its thread runs, the world goes on: the other loops
 /// have their turns, and when none has anything to do the clock jumps. A loop that the world itself runs never waits here.
 /// </remarks>
-internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
+internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
 {
     private const int ReceiveBufferSize = 64 * 1024;
 
@@ -70,6 +70,11 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
 
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
     {
+        if (spec.IsDatagram)
+        {
+            return OpenDatagram(spec, out error);
+        }
+
         error = spec.AddressFamily == AddressFamily.Unix
             ? Host.CheckPath(spec, out EndPoint? endPoint)
             : Host.CheckBinding(spec, out endPoint);
@@ -158,6 +163,7 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
         foreach (SimulatedHandle handle in _handles)
         {
             handle.Listener?.Vanish();
+            handle.Datagrams?.Close();
             handle.Connection?.Vanish();
         }
 
@@ -177,7 +183,7 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
         {
             Connect(handle, connect);
         }
-        else if (handle.Connection is null && handle.Listener is null)
+        else if (handle.Connection is null && handle.Listener is null && handle.Datagrams is null)
         {
             EndLater(operation, SocketError.NotConnected);
         }
@@ -207,6 +213,7 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
         _handles.Remove(closed);
         Host.GiveDescriptorBack();
         closed.Listener?.Close();
+        closed.Datagrams?.Close();
         closed.Connection?.Close(reset);
     }
 
@@ -250,11 +257,13 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
         {
             ReceiveOperation { State: IoOperationState.Armed } => handle.Connection is { IsReadable: true },
             AcceptOperation { State: IoOperationState.Armed } => handle.Listener is { HasNewcomers: true },
+            DatagramReceiveOperation { State: IoOperationState.Armed } => handle.Datagrams is { IsReadable: true },
             _ => false,
         } || handle.WriteSide switch
         {
             SendOperation { State: IoOperationState.Armed } => handle.Connection is { IsWritable: true },
             ConnectOperation { State: IoOperationState.Armed } => handle.ConnectOutcome is not null,
+            DatagramSendOperation { State: IoOperationState.Armed } send => handle.Datagrams!.HasRoom(send.Datagram.Data.Length),
             _ => false,
         } || handle is { HangUp.State: IoOperationState.Armed, Connection.HasHungUp: true };
 
@@ -326,6 +335,9 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
                 return 1;
             case AcceptOperation { State: IoOperationState.Armed } accept when handle.Listener is { HasNewcomers: true } listener:
                 return Accept(accept, listener);
+            case DatagramReceiveOperation { State: IoOperationState.Armed } receive
+                when handle.Datagrams is { IsReadable: true } datagrams:
+                return Receive(receive, datagrams);
             default:
                 return 0;
         }
@@ -395,6 +407,10 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
             case ConnectOperation { State: IoOperationState.Armed } connect when handle.ConnectOutcome is { } outcome:
                 handle.ConnectOutcome = null;
                 End(connect, outcome);
+                return 1;
+            case DatagramSendOperation { State: IoOperationState.Armed } send
+                when handle.Datagrams!.HasRoom(send.Datagram.Data.Length):
+                End(send, handle.Datagrams.Send(send.Datagram));
                 return 1;
             default:
                 return 0;

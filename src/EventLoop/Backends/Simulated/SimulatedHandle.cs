@@ -30,17 +30,25 @@ internal sealed class SimulatedHandle : IoHandle, ISocketHolder
 
     public SimulatedConnection? Connection { get; private set; }
 
+    public SimulatedDatagrams? Datagrams { get; private set; }
+
     /// <summary>How the attempt to connect has ended, until it is told.</summary>
     public SocketError? ConnectOutcome { get; set; }
 
     /// <summary>Whether the backend will look at the handle.</summary>
     public bool IsQueued { get; set; }
 
-    public override EndPoint? LocalEndPoint => Listener?.EndPoint ?? Connection?.Local ?? _bound;
+    public override EndPoint? LocalEndPoint => Datagrams?.Local ?? Listener?.EndPoint ?? Connection?.Local ?? _bound;
 
     public override EndPoint? RemoteEndPoint => Connection is { IsEstablished: true } or { Failure: not SocketError.Success }
         ? Connection.Remote
-        : null;
+        : Datagrams?.Remote;
+
+    public void Hold(SimulatedDatagrams datagrams)
+    {
+        Datagrams = datagrams;
+        datagrams.Holder = this;
+    }
 
     public override PeerIdentity? PeerIdentity => Connection?.PeerIdentity;
 
@@ -61,6 +69,11 @@ internal sealed class SimulatedHandle : IoHandle, ISocketHolder
 
     public SocketError SetOption(IoOption option, int value)
     {
+        if (Datagrams is { } datagrams)
+        {
+            return datagrams.SetOption(option, value);
+        }
+
         switch (option)
         {
             case IoOption.NoDelay:

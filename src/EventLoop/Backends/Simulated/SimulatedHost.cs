@@ -119,6 +119,7 @@ public sealed partial class SimulatedHost
         }
 
         _backends.Clear();
+        _datagramSockets.Clear();
         _connections.Clear();
         _descriptors = 0;
         World.WatchBrokenPaths();

@@ -3,6 +3,8 @@ namespace Toolkit.Simulation;
 /// <summary>One direction of the way between two hosts, or from a host to itself.</summary>
 internal sealed class SimulatedLink(SimulatedHost from, SimulatedHost to, LinkConditions conditions)
 {
+    private readonly PriorityQueue<Action, (long Arrival, long Number)> _datagrams = new();
+    private long _datagramNumber;
     private long _busyUntil;
 
     public SimulatedHost From { get; } = from;
@@ -17,6 +19,9 @@ internal sealed class SimulatedLink(SimulatedHost from, SimulatedHost to, LinkCo
     /// <summary>What waits for the way to be released; null while it is not held.</summary>
     public List<Action>? Held { get; set; }
 
+    /// <summary>When all that was sent until now has left, where there is a limit to how fast it does.</summary>
+    public long BusyUntil => _busyUntil;
+
     /// <summary>Something has come to the end of the way, where it may be held.</summary>
     public void Arrive(Action action)
     {
@@ -28,6 +33,16 @@ internal sealed class SimulatedLink(SimulatedHost from, SimulatedHost to, LinkCo
         {
             action();
         }
+    }
+
+    /// <summary>
+    /// Has a datagram arrive. Those that arrive at one time do so in the order in which they were sent, where events of the world
+    /// have none.
+    /// </summary>
+    public void SendDatagram(SimulatedWorld world, long arrival, Action action)
+    {
+        _datagrams.Enqueue(action, (arrival, _datagramNumber++));
+        world.Send(this, arrival, () => _datagrams.Dequeue()());
     }
 
     /// <summary>Lets what was held arrive, in its order.</summary>

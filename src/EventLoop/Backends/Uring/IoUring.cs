@@ -39,6 +39,7 @@ internal static unsafe partial class IoUring
     public const nint MapEntries = 0x10000000;
 
     public const byte PollAdd = 6;
+    public const byte ReceiveMessage = 10;
     public const byte Accept = 13;
     public const byte AsyncCancel = 14;
     public const byte Read = 22;
@@ -125,6 +126,16 @@ internal static unsafe partial class IoUring
         public uint SignalMaskSize;
         public uint MinWaitMicroseconds;
         public ulong TimeSpec;
+    }
+
+    /// <summary>struct io_uring_recvmsg_out: what a multishot recvmsg puts before the name, the control message and the payload.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct ReceivedMessage
+    {
+        public uint NameLength;
+        public uint ControlLength;
+        public uint PayloadLength;
+        public int Flags;
     }
 
     /// <summary>struct io_uring_buf_reg.</summary>

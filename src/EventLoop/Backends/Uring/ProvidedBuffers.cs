@@ -23,7 +23,7 @@ namespace Toolkit.Backends.Uring;
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class ProvidedBuffers : IDisposable
 {
-    /// <summary>The group's number within its ring.</summary>
+    /// <summary>The number of the streams' group within its ring.</summary>
     public const ushort Group = 0;
 
     private const int IncrementalCount = 16;
@@ -36,13 +36,28 @@ internal sealed unsafe class ProvidedBuffers : IDisposable
     private readonly Buffer[] _buffers;
     private readonly int _size;
     private readonly bool _incremental;
+    private readonly ushort _group;
     private ushort _tail;
 
     public ProvidedBuffers(UringOptions options)
+        : this(
+            Group,
+            options.Buffers ?? (options.WholeBuffers ? WholeCount : IncrementalCount),
+            options.BufferSize ?? (options.WholeBuffers ? WholeSize : IncrementalSize),
+            !options.WholeBuffers)
     {
-        _incremental = !options.WholeBuffers;
-        _buffers = new Buffer[options.Buffers ?? (_incremental ? IncrementalCount : WholeCount)];
-        _size = options.BufferSize ?? (_incremental ? IncrementalSize : WholeSize);
+    }
+
+    /// <param name="group">The group's number within its ring.</param>
+    /// <param name="count">How many buffers: a power of two.</param>
+    /// <param name="size">How long each is.</param>
+    /// <param name="incremental">Whether the kernel takes a buffer piece by piece.</param>
+    public ProvidedBuffers(ushort group, int count, int size, bool incremental)
+    {
+        _group = group;
+        _incremental = incremental;
+        _buffers = new Buffer[count];
+        _size = size;
 
         // Outside of the collected heap: the kernel writes here whenever data arrives.
         nuint page = (nuint)Environment.SystemPageSize;
@@ -65,7 +80,7 @@ internal sealed unsafe class ProvidedBuffers : IDisposable
         {
             RingAddress = (ulong)_ring,
             RingEntries = (uint)_buffers.Length,
-            Group = Group,
+            Group = _group,
             Flags = _incremental ? IoUring.ProvidedBuffersIncremental : (ushort)0,
         };
         _ring[0].Tail = 0;

@@ -54,6 +54,8 @@ internal sealed unsafe partial class UringBackend
             Work.Accept => CompleteAccept(handle, completion.Result),
             Work.Send => CompleteSend(handle, completion.Result),
             Work.Connect => CompleteConnect(handle, completion.Result),
+            Work.ReceiveDatagrams => CompleteReceiveDatagrams(handle, completion),
+            Work.SendDatagram => CompleteSendDatagram(handle, completion.Result),
             _ => CompleteHangUp(handle, completion.Result),
         };
         if (wasReleased && handle.InFlight == Work.None)

@@ -37,6 +37,14 @@ internal sealed unsafe partial class UringBackend
             case ConnectOperation:
                 StartPoll(handle, Work.Connect, IoUring.PollWritable, multishot: false);
                 break;
+            case DatagramReceiveOperation when WantHeld(handle):
+                break;
+            case DatagramReceiveOperation:
+                StartReceiveDatagrams(handle);
+                break;
+            case DatagramSendOperation:
+                StartPoll(handle, Work.SendDatagram, IoUring.PollWritable, multishot: false);
+                break;
             case HangUpOperation when !handle.HasInFlight(Work.Receive):
                 StartPoll(handle, Work.HangUp, 0, multishot: true);
                 break;

@@ -51,7 +51,9 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
     /// <summary>How long the end of a run waits for the kernel to give back what is in flight; it takes microseconds.</summary>
     private const long MaxRecallTicks = 5 * TimeSpan.TicksPerSecond;
 
-    private static readonly Work[] s_works = [Work.Receive, Work.Accept, Work.Send, Work.Connect, Work.HangUp];
+    private static readonly Work[] s_works = [
+        Work.Receive, Work.Accept, Work.Send, Work.Connect, Work.HangUp, Work.ReceiveDatagrams, Work.SendDatagram,
+    ];
 
     // Kinds of work that belong to no handle.
     private const byte WakeWork = 0x80;
@@ -77,6 +79,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
         : base(wakeFlags: 0) // the kernel waits with it: a non-blocking one would be answered with "would block"
     {
         _options = options;
+        _rearm = (_, receive) => Start(receive);
         try
         {
             _buffers = ProbeBuffers(options);
@@ -108,6 +111,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
         }
 
         _ring = ring;
+        RegisterDatagramBuffers(ring);
         WaitForWake();
         foreach (UringHandle handle in Handles.Snapshot())
         {
@@ -133,8 +137,8 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
     {
         Ring ring = _ring!;
         _polls++;
-        int told = TellPendingEnds() + TellLeftovers() + TellRecalled();
-        bool waits = told == 0 && !HasPendingEnds && _wanted.Count == 0;
+        int told = TellPendingEnds() + TellLeftovers() + TellHeld(_rearm) + TellRecalled();
+        bool waits = told == 0 && !HasPendingEnds && _wanted.Count == 0 && !HasHeldWanted;
         Enter(ring, waits ? untilTicks : 0);
         int taken = 0;
         for (; taken < CompletionsPerPoll && ring.TryTake(out CompletionEntry completion); taken++)
@@ -142,7 +146,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
             told += Complete(completion);
         }
 
-        LastPoll = ring.HasCompletions || ring.HasWork ? PollEnding.HasMore
+        LastPoll = ring.HasCompletions || ring.HasWork || HasHeldWanted ? PollEnding.HasMore
             : waits && taken == 0 ? PollEnding.TimedOut
             : PollEnding.ToldAll;
 
@@ -208,6 +212,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
         }
 
         closed.Leftovers?.Discard(_buffers);
+        CloseDatagrams(closed);
         bool wasAccepting = closed.HasInFlight(Work.Accept);
         foreach (Work work in s_works)
         {
@@ -248,6 +253,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
             {
                 handle.Leftovers?.Discard(_buffers);
                 handle.Unix?.Path?.Remove();
+                CloseDatagrams(handle);
                 _ = Libc.Close(handle.Fd);
             }
 
@@ -263,6 +269,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
         {
             // Otherwise the kernel may still write there: better to lose the memory than what lives in it next.
             _buffers.Dispose();
+            FreeDatagramBuffers();
             NativeMemory.Free(_wakeCount);
         }
     }

@@ -50,6 +50,8 @@ internal enum Work : byte
     Send = 4,
     Connect = 8,
     HangUp = 16,
+    ReceiveDatagrams = 32,
+    SendDatagram = 64,
 }
 
 /// <summary>

@@ -1,0 +1,81 @@
+using System.Net;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+
+namespace Toolkit.Samples.Echo;
+
+/// <summary>
+/// Answers each datagram with itself, and so nobody with more than they have sent: an address may be forged, and whoever has it is
+/// not to be flooded by us. What the clients' side does not take is dropped, and counted.
+/// </summary>
+internal sealed class EchoDatagrams : DatagramProtocol
+{
+    private readonly TaskCompletionSource<Exception?> _lost = new();
+
+    /// <summary>Serves until a signal, with the output and the exit codes of <see cref="ServerProgram"/>.</summary>
+    public static int Serve(LoopKind kind, string host, int port)
+    {
+        using ILoggerFactory loggers = LoggerFactory.Create(builder => builder.AddSimpleConsole().AddConsole(
+            console => console.LogToStandardErrorThreshold = LogLevel.Trace));
+        try
+        {
+            return EventLoop.Run(
+                loop => ServeAsync(loop, host, port),
+                new EventLoopOptions { Kind = kind, LoggerFactory = loggers, TaskDumpOnQuit = Console.Error });
+        }
+        catch (Exception exception) when (exception
+            is BackendUnavailableException or BackendFailedException or DatagramEndpointFailedException or ArgumentException)
+        {
+            Console.Error.WriteLine(exception.Message);
+            return 1;
+        }
+    }
+
+    public override void DatagramReceived(ReadOnlySpan<byte> data, in DatagramAddress from, DatagramFlags flags)
+    {
+        if (from.Port != 0)
+        {
+            Transport.SendTo(data, from);
+        }
+    }
+
+    public override void ConnectionLost(Exception? reason) => _lost.TrySetResult(reason);
+
+    private static async Task<int> ServeAsync(EventLoop loop, string host, int port)
+    {
+        if (!IPAddress.TryParse(host, out IPAddress? address))
+        {
+            throw new ArgumentException("With --udp, --host is an IP address, such as 127.0.0.1 or ::1.");
+        }
+
+        (DatagramTransport transport, EchoDatagrams echo) = await loop.CreateDatagramEndpointAsync(
+            () => new EchoDatagrams(),
+            new DatagramOptions { LocalEndPoint = new IPEndPoint(address, port), SurvivesCallbackErrors = true });
+        Console.Out.WriteLine($"listening on udp://{transport.LocalEndPoint} with {loop.BackendName}, pid {Environment.ProcessId}");
+
+        int signals = 0;
+        void OnSignal()
+        {
+            signals++;
+            if (signals == 1)
+            {
+                transport.Close();
+            }
+            else
+            {
+                transport.Abort();
+            }
+        }
+
+        void Post(PosixSignalContext context)
+        {
+            context.Cancel = true; // the process ends when the end point has
+            loop.CallSoonThreadSafe(OnSignal);
+        }
+
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Post);
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Post);
+        await echo._lost.Task;
+        return signals > 1 ? 1 : 0;
+    }
+}
