@@ -182,6 +182,7 @@ public static class DatagramEndpoints
         string why = option is not null ? $"the option {option} could not be set ({error})" : error switch
         {
             SocketError.AddressAlreadyInUse => "the address is taken",
+            SocketError.NotSocket => "what is there is no socket, and is left alone",
             SocketError.AddressNotAvailable => "the address is not this machine's",
             SocketError.AccessDenied => "it is not allowed",
             SocketError.TooManyOpenSockets => "the process has no descriptor to spare",
