@@ -27,6 +27,8 @@ public sealed class PortableLoopThreadsTests() : LoopThreadsContract(LoopKind.Po
 
 public sealed class PortableNetworkFaultTests() : NetworkFaultContract(LoopKind.Portable);
 
+public sealed class PortablePipeTests() : PipeContract(LoopKind.Portable);
+
 public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);
 
 public sealed class PortableSeamTests() : SeamContract(LoopKind.Portable);
@@ -42,6 +44,8 @@ public sealed class PortableSoakTests() : SoakContract(LoopKind.Portable);
 public sealed class PortableServerLimitTests() : ServerLimitContract(LoopKind.Portable);
 
 public sealed class PortableServerPauseTests() : ServerPauseContract(LoopKind.Portable);
+
+public sealed class PortableSubprocessTests() : SubprocessContract(LoopKind.Portable);
 
 public sealed class PortableTcpCloseTests() : TcpCloseContract(LoopKind.Portable);
 

@@ -120,7 +120,7 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
         SocketError error = operation switch
         {
             ConnectOperation connect => Connect(handle, connect),
-            ReceiveOperation or AcceptOperation => Want(handle, EpollEvents.Readable),
+            ReceiveOperation or AcceptOperation or ReadableOperation => Want(handle, EpollEvents.Readable),
             SendOperation => Want(handle, EpollEvents.Writable),
             _ => Want(handle, EpollEvents.None),
         };
@@ -144,7 +144,7 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
 
         Unregister(closed);
         Handles.Remove(closed.Token);
-        _ = Libc.Close(closed.Fd);
+        closed.CloseDescriptor();
     }
 
     protected override void Dispose(bool disposing)
@@ -157,7 +157,7 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
         foreach (EpollHandle handle in Handles.Snapshot())
         {
             Handles.Remove(handle.Token);
-            _ = Libc.Close(handle.Fd);
+            handle.CloseDescriptor();
         }
 
         _epoll.Dispose();
@@ -260,17 +260,20 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
                 return Receive(handle, receive);
             case AcceptOperation { State: IoOperationState.Armed } accept:
                 return Accept(handle, accept);
+            case ReadableOperation { State: IoOperationState.Armed } readable:
+                End(readable, SocketError.Success);
+                return 1;
             default:
                 return 0;
         }
     }
 
-    private static int CompleteWriteSide(EpollHandle handle)
+    private int CompleteWriteSide(EpollHandle handle)
     {
         switch (handle.WriteSide)
         {
             case SendOperation { State: IoOperationState.Armed } send:
-                int sent = LinuxSocket.TrySend(handle.Fd, send.Data.Span, out SocketError error);
+                int sent = TrySend(handle, send.Data.Span, out SocketError error);
                 if (sent > 0)
                 {
                     EndSend(send, sent);
@@ -304,7 +307,9 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
         nint received;
         fixed (byte* start = memory.Span)
         {
-            received = Libc.Receive(handle.Fd, start, (nuint)memory.Length, 0);
+            received = handle.Kind == IoHandleKind.Socket
+                ? Libc.Receive(handle.Fd, start, (nuint)memory.Length, 0)
+                : LinuxFile.Read(handle, start, (nuint)memory.Length);
         }
 
         if (received > 0)
@@ -436,7 +441,7 @@ internal sealed unsafe class EpollBackend : LinuxBackend<EpollHandle>
             Unregister(handle);
             if (handle.HangUp is { State: IoOperationState.Armed } watch)
             {
-                End(watch, LinuxSocket.TakeError(handle.Fd));
+                End(watch, LinuxFile.HangUpOf(handle));
                 return 1;
             }
 

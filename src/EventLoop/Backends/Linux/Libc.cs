@@ -73,6 +73,22 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "fcntl")]
     public static partial int Control(int fd, int command, int argument);
 
+    [LibraryImport("libc", EntryPoint = "open")]
+    public static partial int Open(byte* path, int flags, int mode);
+
+    [LibraryImport("libc", EntryPoint = "isatty")]
+    public static partial int IsTerminal(int fd);
+
+    /// <summary>statx, which is the same on every architecture, as the C library's other calls of the kind are not.</summary>
+    [LibraryImport("libc", EntryPoint = "statx")]
+    public static partial int StatusOf(int directory, byte* path, int flags, uint mask, FileStatus* status);
+
+    /// <summary>AT_EMPTY_PATH: the descriptor itself is asked about.</summary>
+    public const int StatusOfDescriptor = 0x1000;
+
+    /// <summary>STATX_BASIC_STATS.</summary>
+    public const uint StatusBasic = 0x7FF;
+
     [LibraryImport("libc", EntryPoint = "read")]
     public static partial nint Read(int fd, void* buffer, nuint length);
 
@@ -113,6 +129,20 @@ internal static unsafe partial class Libc
     {
         public long Seconds;
         public long Nanoseconds;
+    }
+
+    /// <summary>struct statx, as far as it is looked at.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    public struct FileStatus
+    {
+        [FieldOffset(28)]
+        public ushort Mode;
+
+        [FieldOffset(128)]
+        public uint DeviceMajor;
+
+        [FieldOffset(132)]
+        public uint DeviceMinor;
     }
 
     [StructLayout(LayoutKind.Sequential)]

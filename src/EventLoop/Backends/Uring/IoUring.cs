@@ -55,6 +55,7 @@ internal static unsafe partial class IoUring
     public const uint CancelAll = 1 << 0;
     public const uint CancelAny = 1 << 2;
 
+    public const uint PollReadable = 1;
     public const uint PollWritable = 4;
     public const int PollError = 8;
     public const int PollHangUp = 16;

@@ -186,7 +186,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
         var handle = (UringHandle)operation.Handle;
         switch (operation)
         {
-            case SendOperation when handle.HasInFlight(Work.Send):
+            case SendOperation when handle.Kind == IoHandleKind.Socket && handle.HasInFlight(Work.Send):
                 Cancel(handle, Work.Send); // its memory is the kernel's until it has ended
                 return;
             case AcceptOperation:
@@ -214,7 +214,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
             Cancel(closed, work);
         }
 
-        _ = Libc.Close(closed.Fd);
+        closed.CloseDescriptor();
         if (closed.InFlight == Work.None)
         {
             Handles.Remove(closed.Token);
@@ -246,7 +246,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
             if (!handle.IsReleased)
             {
                 handle.Leftovers?.Discard(_buffers);
-                _ = Libc.Close(handle.Fd);
+                handle.CloseDescriptor();
             }
 
             Handles.Remove(handle.Token);
