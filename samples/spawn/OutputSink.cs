@@ -8,29 +8,26 @@ namespace Toolkit.Samples.Spawn;
 internal sealed class OutputSink : Protocol
 {
     private readonly AsyncEvent _closed = new();
-    private FileStream? _file;
+    private Stream? _file;
     private Transport? _source;
     private bool _isGone;
 
     /// <summary>What writes here, and waits when that is too much; its reader is gone when ours is.</summary>
     public void Connect(Transport? source) => _source = source;
 
-    public async Task OpenAsync(EventLoop loop, SafeFileHandle handle)
+    /// <param name="loop">The loop.</param>
+    /// <param name="fd">1 or 2.</param>
+    public async Task OpenAsync(EventLoop loop, int fd)
     {
+        using var handle = new SafeFileHandle(fd, ownsHandle: false);
         try
         {
             await loop.ConnectWritePipeAsync(() => this, handle);
         }
-        catch (AdoptFailedException) when (!handle.IsInvalid)
+        catch (AdoptFailedException)
         {
-            try
-            {
-                _file = new FileStream(handle, FileAccess.Write, bufferSize: 0);
-            }
-            catch (Exception exception) when (exception is IOException or ArgumentException or UnauthorizedAccessException)
-            {
-                _isGone = true; // it is closed
-            }
+            // The console's stream, because one over a file would keep a place of its own in what others write to as well.
+            _file = fd == 1 ? Console.OpenStandardOutput() : Console.OpenStandardError();
         }
     }
 
@@ -43,7 +40,7 @@ internal sealed class OutputSink : Protocol
 
         if (_file is not null)
         {
-            _file.Write(data);
+            WriteFile(_file, data);
         }
         else if (Transport.Write(data) == WriteStatus.AcceptedOverHighWater)
         {
@@ -62,6 +59,19 @@ internal sealed class OutputSink : Protocol
         {
             Transport.Close();
             await _closed.WaitAsync();
+        }
+    }
+
+    private void WriteFile(Stream file, ReadOnlySpan<byte> data)
+    {
+        try
+        {
+            file.Write(data);
+        }
+        catch (IOException)
+        {
+            _isGone = true; // it is closed, or the disk is full
+            _source?.Abort();
         }
     }
 

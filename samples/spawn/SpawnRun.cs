@@ -32,8 +32,8 @@ internal sealed class SpawnRun(EventLoop loop, SpawnSettings settings) : Subproc
     public async Task<int> RunAsync()
     {
         using var ownInput = new SafeFileHandle(0, ownsHandle: false);
-        await _output.OpenAsync(loop, new SafeFileHandle(1, ownsHandle: false));
-        await _error.OpenAsync(loop, new SafeFileHandle(2, ownsHandle: false));
+        await _output.OpenAsync(loop, 1);
+        await _error.OpenAsync(loop, 2);
         bool isPumped = await _input.TryOpenAsync(loop);
         SubprocessTransport child;
         try
@@ -121,15 +121,14 @@ internal sealed class SpawnRun(EventLoop loop, SpawnSettings settings) : Subproc
     {
         try
         {
-            using var handle = new SafeFileHandle(0, ownsHandle: false);
-            await using var file = new FileStream(handle, FileAccess.Read, bufferSize: 0);
+            await using Stream file = Console.OpenStandardInput();
             byte[] buffer = new byte[4096];
             while (await file.ReadAsync(buffer) is var count and > 0)
             {
                 target.Write(buffer.AsSpan(0, count));
             }
         }
-        catch (Exception exception) when (exception is IOException or ArgumentException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             // There is no input.
         }
