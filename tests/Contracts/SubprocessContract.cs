@@ -44,6 +44,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     [InlineData("kill -TERM $$", null, 15)]
     public void Ends_OfEachKind_AreToldAsTheyWere(string command, int? code, int? signal) => RunReal(async loop =>
     {
+        RequireNative();
         SubprocessTransport child = (await loop.SpawnShellAsync(Make, command, Options())).Transport;
 
         ExitStatus status = await child.WaitCompletedAsync();
@@ -77,6 +78,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     [Fact]
     public void Merge_PutsErrorsIntoTheOutputInTheirPlace() => RunReal(async loop =>
     {
+        RequireNative();
         (SubprocessTransport child, ChildProtocol protocol) = await loop.SpawnShellAsync(
             Make, "echo 1; echo 2 >&2; echo 3", Options() with { StandardError = ChildStream.Merge });
 
@@ -88,6 +90,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     [Fact]
     public void Files_AreTheChildsStreams() => RunReal(async loop =>
     {
+        RequireNative();
         string path = Path.GetTempFileName();
         await RunShellAsync(loop, "echo new", options => options with { StandardOutput = ChildStream.WriteFile(path) });
         await RunShellAsync(loop, "echo more", options => options with { StandardOutput = ChildStream.AppendFile(path) });
@@ -100,6 +103,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     [Fact]
     public void Child_ThatIgnoresTheRequestToEnd_IsKilledAfterItsTime() => RunReal(async loop =>
     {
+        RequireNative();
         (SubprocessTransport child, ChildProtocol protocol) = await loop.SpawnShellAsync(
             Make, "trap '' TERM; echo ready; while :; do sleep 60 & wait; done", OwnGroup());
         await UntilAsync(loop, () => protocol.Output == "ready\n");
@@ -138,6 +142,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     [Fact]
     public void Group_OfItsOwn_IsKilledWithTheChild() => RunReal(async loop =>
     {
+        RequireNative();
         (SubprocessTransport child, ChildProtocol protocol) = await loop.SpawnShellAsync(
             Make, "sleep 1000 & echo ready; wait", OwnGroup());
         await UntilAsync(loop, () => protocol.Output == "ready\n");
@@ -162,6 +167,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     [Fact]
     public void Close_KillsAndReaps() => RunReal(async loop =>
     {
+        RequireNative();
         (SubprocessTransport child, ChildProtocol protocol) = await loop.SpawnShellAsync(Make, "echo x; sleep 1000", OwnGroup());
         child.Close();
         child.Close();
@@ -176,6 +182,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     public void Loop_ThatIsDisposedWithChildrenAlive_LeavesNothingOfThem()
     {
         Assert.SkipWhen(IsSimulated || !OperatingSystem.IsLinux(), "Real children are looked for in /proc.");
+        RequireNative();
         var protocols = new List<ChildProtocol>();
         EventLoop loop = NewLoop();
         loop.RunUntilComplete(async () =>
@@ -375,7 +382,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     [Fact]
     public void Child_SeesItsStreamsAndNoSignalThatIsIgnoredOrBlocked() => RunReal(async loop =>
     {
-        Assert.SkipWhen(method == SpawnMethod.Framework, "The framework has its own idea of what a child inherits.");
+        RequireNative();
         ChildProtocol child = await RunShellAsync(loop, "ls /proc/self/fd; grep Sig /proc/self/status; ps -o pgid= -p $$");
 
         string[] lines = child.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
@@ -387,7 +394,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     [Fact]
     public void Terminal_IsTheChildsOwn() => RunReal(async loop =>
     {
-        Assert.SkipWhen(method == SpawnMethod.Framework, "The framework gives no terminals.");
+        RequireNative();
         (SubprocessTransport child, ChildProtocol protocol) = await loop.SpawnShellAsync(
             Make, "stty size; trap 'stty size; exit 4' WINCH; echo ready > /dev/tty; while :; do read x; done", Options() with { Terminal = new(100, 30) });
         await UntilAsync(loop, () => protocol.Output.Contains("ready", StringComparison.Ordinal));
@@ -406,7 +413,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     [Fact]
     public void Descriptors_BeyondTheStandardOnes_AreHandedOn() => RunReal(async loop =>
     {
-        Assert.SkipWhen(method == SpawnMethod.Framework, "The framework hands on none.");
+        RequireNative();
         using SafeHandle file = File.OpenHandle("/etc/hostname");
         ChildProtocol child = await RunShellAsync(
             loop,
@@ -419,7 +426,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     [Fact]
     public void Children_OfTheFramework_KeepTheirStatusAndOursHaveTheirs() => RunReal(async loop =>
     {
-        Assert.SkipWhen(method == SpawnMethod.Framework, "The framework takes it itself.");
+        RequireNative();
         using var theirs = Process.Start("sh", ["-c", "exit 5"]); // whose status is not ours to take
         (SubprocessTransport child, ChildProtocol protocol) = await SpawnAsync(loop, Options() with { FileName = "cat" });
         ExitStatus status = await child.TerminateAsync(TimeSpan.FromMinutes(1));
@@ -428,6 +435,62 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
         Assert.Equal(5, theirs.ExitCode);
         Assert.Equal(15, status.Signal);
         await protocol.Lost.Task;
+    });
+
+    [Fact]
+    public void Run_ToTheEnd_ReturnsWhatWasWrittenAndHowItEnded() => RunReal(async loop =>
+    {
+        ProcessResult result = await loop.RunProcessAsync(
+            Options() with { FileName = "sh", Arguments = ["-c", "sort; echo oops >&2; exit 3"] }, "b\na\n"u8.ToArray());
+        Assert.Equal("a\nb\n"u8.ToArray(), result.Output.ToArray());
+        Assert.Equal("oops\n"u8.ToArray(), result.Error.ToArray());
+        Assert.Equal(3, result.Status.Code);
+
+        // Input that nobody reads is no failure.
+        result = await loop.RunProcessAsync(Options() with { FileName = "true" }, new byte[1_000_000]);
+        Assert.True(result.Status.IsSuccess);
+    });
+
+    [Fact]
+    public void Run_OverALimit_EndsTheChildAndKeepsWhatItHadWritten() => RunReal(async loop =>
+    {
+        ProcessLimitException output = await Assert.ThrowsAsync<ProcessLimitException>(() => loop.RunProcessAsync(
+            Options() with { FileName = "yes" }, limits: new RunOptions { MaxOutput = 1001 }));
+        Assert.Equal(ProcessLimit.Output, output.Limit);
+        Assert.Equal(1001, output.Result.Output.Length);
+        Assert.False(output.Result.Status.IsSuccess);
+
+        ProcessLimitException time = await Assert.ThrowsAsync<ProcessLimitException>(() => loop.RunProcessAsync(
+            Options() with { FileName = "sleep", Arguments = ["1000"] },
+            limits: new RunOptions { Timeout = TimeSpan.FromMilliseconds(20) }));
+        Assert.Equal(ProcessLimit.Time, time.Limit);
+
+        await CancelScope.RunAsync(async scope =>
+        {
+            Task<ProcessResult> run = loop.RunProcessAsync(Options() with { FileName = "sleep", Arguments = ["1000"] });
+            await NextTurnAsync(loop);
+            scope.Cancel();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
+        });
+        Assert.Equal(0, Zombies());
+    });
+
+    [Fact]
+    public void Coroutines_TalkToAChildAndEndIt() => RunReal(async loop =>
+    {
+        SubprocessTransport transport;
+        await using (ChildProcess child = await loop.OpenProcessAsync(
+            Options() with { FileName = "cat", StandardError = ChildStream.Null }))
+        {
+            transport = child.Transport;
+            await child.Input.WriteAsync("there\nand back\n"u8.ToArray());
+            Assert.Equal("there"u8.ToArray(), (await child.Output.ReadLineAsync())!.Value.ToArray());
+            Assert.Equal("and back"u8.ToArray(), (await child.Output.ReadLineAsync())!.Value.ToArray());
+            Assert.Throws<InvalidOperationException>(() => child.Error);
+            Assert.Null(transport.ExitStatus);
+        }
+
+        Assert.NotNull(transport.ExitStatus);
     });
 
     private static int Zombies()
@@ -449,6 +512,9 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
 
         return zombies;
     }
+
+    private void RequireNative() => Assert.SkipWhen(
+        method == SpawnMethod.Framework, "The framework knows of no groups, terminals, descriptors or signals.");
 
     private SpawnOptions Options() => new() { Method = method };
 

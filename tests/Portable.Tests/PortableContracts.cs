@@ -27,6 +27,8 @@ public sealed class PortableLoopThreadsTests() : LoopThreadsContract(LoopKind.Po
 
 public sealed class PortableNetworkFaultTests() : NetworkFaultContract(LoopKind.Portable);
 
+public sealed class PortableFrameworkSubprocessTests() : SubprocessContract(LoopKind.Portable, SpawnMethod.Framework);
+
 public sealed class PortablePipeTests() : PipeContract(LoopKind.Portable);
 
 public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);

@@ -1,4 +1,5 @@
 using Toolkit.Backends;
+using Toolkit.Transports.Framework;
 using Toolkit.Transports.Linux;
 
 namespace Toolkit.Transports;
@@ -30,28 +31,28 @@ internal static class ChildSpawning
         where TProtocol : SubprocessProtocol
     {
         ExecutionContext? context = LoopHost.CaptureContext();
-        if (!OperatingSystem.IsLinux())
+        if (options.Method == SpawnMethod.Framework || (options.Method == SpawnMethod.Automatic && !OperatingSystem.IsLinux()))
         {
-            throw new PlatformNotSupportedException("Children are started on Linux.");
+            (FrameworkChild child, IoHandle?[] handles) = await FrameworkChild.StartAsync(loop, options, cancellationToken);
+            return Make(loop, context, child, handles, terminal: null, factory, options, makePipeProtocol);
         }
 
-        SpawnedChild child = await SpawnRequest.RunAsync(loop, options, cancellationToken);
-        IoHandle?[] handles = new IoHandle?[3];
-        TProtocol protocol;
+        if (!OperatingSystem.IsLinux())
+        {
+            throw new PlatformNotSupportedException("SpawnMethod.Native is there on Linux only. Use SpawnMethod.Automatic.");
+        }
+
+        SpawnedChild spawned = await SpawnRequest.RunAsync(loop, options, cancellationToken);
+        var native = new LinuxChild(spawned, options.HasOwnGroup);
+        IoHandle?[] adopted = new IoHandle?[3];
         try
         {
-            Adopt(loop, child, options, handles);
-            loop.Host.VerifyRunning();
-            protocol = factory() ?? throw new InvalidOperationException("The protocol factory returned null.");
+            Adopt(loop, spawned, adopted);
         }
         catch (Exception exception)
         {
-            foreach (IoHandle? handle in handles)
-            {
-                handle?.Backend.Release(handle, reset: false);
-            }
-
-            child.Discard();
+            Discard(native, adopted, spawned.Terminal);
+            spawned.ClosePipes();
             if (exception is AdoptFailedException)
             {
                 throw new SpawnFailedException(SpawnError.OutOfDescriptors, options.FileName, exception.Message, exception);
@@ -60,15 +61,57 @@ internal static class ChildSpawning
             throw;
         }
 
-        var transport = new ChildTransport(
-            loop, context, new LinuxChild(child, options.HasOwnGroup), options, child.Terminal, protocol);
+        return Make(loop, context, native, adopted, spawned.Terminal, factory, options, makePipeProtocol);
+    }
+
+    private static Subprocess<TProtocol> Make<TProtocol>(
+        EventLoop loop,
+        ExecutionContext? context,
+        IChildProcess child,
+        IoHandle?[] handles,
+        PseudoTerminal? terminal,
+        Func<TProtocol> factory,
+        SpawnOptions options,
+        Func<int, ChildTransport, StreamProtocol> makePipeProtocol)
+        where TProtocol : SubprocessProtocol
+    {
+        TProtocol protocol;
+        try
+        {
+            if (loop.Host.IsClosing)
+            {
+                CancelScope.ThrowIfCancelled(); // who is cancelled with the loop has not failed
+            }
+
+            loop.Host.VerifyRunning();
+            protocol = factory() ?? throw new InvalidOperationException("The protocol factory returned null.");
+        }
+        catch
+        {
+            Discard(child, handles, terminal);
+            throw;
+        }
+
+        var transport = new ChildTransport(loop, context, child, options, terminal, protocol);
         return transport.Start(handles, makePipeProtocol) is { } failure
             ? throw failure
             : new Subprocess<TProtocol>(transport, protocol);
     }
 
+    private static void Discard(IChildProcess child, IoHandle?[] handles, PseudoTerminal? terminal)
+    {
+        foreach (IoHandle? handle in handles)
+        {
+            handle?.Backend.Release(handle, reset: false);
+        }
+
+        terminal?.Dispose();
+        child.ReapNow();
+        child.Dispose();
+    }
+
     [System.Runtime.Versioning.SupportedOSPlatform("linux")]
-    private static void Adopt(EventLoop loop, SpawnedChild child, SpawnOptions options, IoHandle?[] handles)
+    private static void Adopt(EventLoop loop, SpawnedChild child, IoHandle?[] handles)
     {
         for (int fd = 0; fd < handles.Length; fd++)
         {

@@ -1,10 +1,12 @@
+using System.Buffers;
+
 namespace Toolkit.Transports;
 
 /// <summary>A child that is run to its end: it is fed, its output is collected, and its limits are kept.</summary>
 internal sealed class ProcessRun(EventLoop loop, ReadOnlyMemory<byte> input, RunOptions limits) : SubprocessProtocol
 {
-    private readonly MemoryStream _output = new();
-    private readonly MemoryStream _error = new();
+    private readonly ArrayBufferWriter<byte> _output = new();
+    private readonly ArrayBufferWriter<byte> _error = new();
     private ReadOnlyMemory<byte> _input = input;
     private ProcessLimit? _exceeded;
     private TimerHandle? _timer;
@@ -31,8 +33,8 @@ internal sealed class ProcessRun(EventLoop loop, ReadOnlyMemory<byte> input, Run
 
     public override void PipeDataReceived(int fd, ReadOnlySpan<byte> data)
     {
-        MemoryStream collected = fd == 2 ? _error : _output;
-        int room = (int)Math.Min(limits.MaxOutput - collected.Length, data.Length);
+        ArrayBufferWriter<byte> collected = fd == 2 ? _error : _output;
+        int room = Math.Min(limits.MaxOutput - collected.WrittenCount, data.Length);
         collected.Write(data[..room]);
         if (room < data.Length)
         {
@@ -53,7 +55,7 @@ internal sealed class ProcessRun(EventLoop loop, ReadOnlyMemory<byte> input, Run
                     limits.DrainTime, async _ => await Transport.WaitCompletedAsync(cancellationToken));
             }
 
-            var result = new ProcessResult(status, _output.ToArray(), _error.ToArray());
+            var result = new ProcessResult(status, _output.WrittenMemory, _error.WrittenMemory);
             return _exceeded switch
             {
                 null => result,

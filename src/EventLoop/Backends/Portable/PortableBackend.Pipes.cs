@@ -15,7 +15,7 @@ internal sealed unsafe partial class PortableBackend
 
     // Loop thread only; made with the first pipe.
     private HandleTable<LinuxHandle>? _pipes;
-    private IDisposable? _poller;
+    private PipePoller? _poller;
 
     private bool HasCompleted => !_completed.IsEmpty || !_readyPipes.IsEmpty;
 
@@ -63,7 +63,7 @@ internal sealed unsafe partial class PortableBackend
     }
 
     [SupportedOSPlatform("linux")]
-    private PipePoller PollerOfPipes => (PipePoller)(_poller ??= new PipePoller(OnPipeReady));
+    private PipePoller PollerOfPipes => _poller ??= new PipePoller(OnPipeReady);
 
     // The poller's thread.
     private void OnPipeReady(ulong token, EpollEvents events)
@@ -219,11 +219,7 @@ internal sealed unsafe partial class PortableBackend
     [SupportedOSPlatform("linux")]
     private void ClosePipe(PortablePipe pipe)
     {
-        if (_poller is PipePoller poller)
-        {
-            poller.Forget(pipe);
-        }
-
+        _poller?.Forget(pipe);
         _pipes!.Remove(pipe.Token);
         pipe.CloseDescriptor();
     }

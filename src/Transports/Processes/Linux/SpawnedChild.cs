@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using Microsoft.Win32.SafeHandles;
@@ -10,7 +9,7 @@ namespace Toolkit.Transports.Linux;
 internal sealed class SpawnedChild(
     int pid, SafeFileHandle process, SafeFileHandle?[] pipes, PseudoTerminal? terminal)
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+    private const int PatienceSeconds = 10;
 
     public int Pid { get; } = pid;
 
@@ -56,8 +55,7 @@ internal sealed class SpawnedChild(
     public static unsafe ExitStatus KillAndReap(SafeFileHandle process)
     {
         _ = ProcessCalls.SendSignal(process, ProcessCalls.SignalKill, 0);
-        var waited = Stopwatch.StartNew();
-        do
+        for (int seconds = 0; seconds < PatienceSeconds; seconds++)
         {
             if (TryReap(process) is { } status)
             {
@@ -67,7 +65,7 @@ internal sealed class SpawnedChild(
             ProcessCalls.PollEntry entry = new() { Fd = (int)process.DangerousGetHandle(), Events = 1 };
             _ = ProcessCalls.Poll(&entry, 1, 1000);
         }
-        while (waited.Elapsed < s_patience);
+
         return ExitStatus.Unknown;
     }
 
