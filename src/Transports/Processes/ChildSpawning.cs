@@ -1,4 +1,5 @@
 using Toolkit.Backends;
+using Toolkit.Simulation;
 using Toolkit.Transports.Framework;
 using Toolkit.Transports.Linux;
 
@@ -31,6 +32,14 @@ internal static class ChildSpawning
         where TProtocol : SubprocessProtocol
     {
         ExecutionContext? context = LoopHost.CaptureContext();
+        if (SimulatedPrograms.IsFor(loop))
+        {
+            CancelScope.ThrowIfCancelled();
+            cancellationToken.ThrowIfCancellationRequested();
+            (SimulatedChild simulated, IoHandle?[] pipes) = SimulatedPrograms.Start(loop, options);
+            return Make(loop, context, simulated, pipes, terminal: null, factory, options, makePipeProtocol);
+        }
+
         if (options.Method == SpawnMethod.Framework || (options.Method == SpawnMethod.Automatic && !OperatingSystem.IsLinux()))
         {
             (FrameworkChild child, IoHandle?[] handles) = await FrameworkChild.StartAsync(loop, options, cancellationToken);

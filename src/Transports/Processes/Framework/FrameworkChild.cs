@@ -18,6 +18,7 @@ internal sealed partial class FrameworkChild : IChildProcess
     private readonly Process _process;
     private readonly StreamBackend _streams;
     private readonly StreamHandle? _input;
+    private bool _isOver;
 
     private FrameworkChild(Process process, StreamBackend streams, StreamHandle? input)
     {
@@ -74,6 +75,7 @@ internal sealed partial class FrameworkChild : IChildProcess
                 _streams.HangUp(_input); // nothing in .NET would tell that its reader is gone
             }
 
+            _isOver = true;
             watcher.OnExited(ExitStatus.FromCode(_process.ExitCode));
         }
 
@@ -83,7 +85,7 @@ internal sealed partial class FrameworkChild : IChildProcess
 
     public bool Signal(int signal, bool entireGroup)
     {
-        if (_process.HasExited)
+        if (_isOver || _process.HasExited)
         {
             return false;
         }
@@ -101,6 +103,11 @@ internal sealed partial class FrameworkChild : IChildProcess
 
     public void Kill()
     {
+        if (_isOver)
+        {
+            return;
+        }
+
         try
         {
             _process.Kill();
@@ -117,7 +124,11 @@ internal sealed partial class FrameworkChild : IChildProcess
         return _process.WaitForExit(s_patience) ? ExitStatus.FromCode(_process.ExitCode) : ExitStatus.Unknown;
     }
 
-    public void Dispose() => _process.Dispose();
+    public void Dispose()
+    {
+        _isOver = true;
+        _process.Dispose();
+    }
 
     private static void RequireSupported(SpawnOptions options)
     {
@@ -239,7 +250,8 @@ internal sealed partial class FrameworkChild : IChildProcess
         // The numbers of Unix and those of Windows, which do not collide in what is looked at.
         private static SpawnError ErrorOf(int code, string fileName) => code switch
         {
-            2 or 3 => Directory.Exists(fileName) ? SpawnError.NotExecutable : SpawnError.ProgramNotFound,
+            _ when Directory.Exists(fileName) => SpawnError.NotExecutable,
+            2 or 3 => SpawnError.ProgramNotFound,
             1 or 5 or 8 or 13 or 193 => SpawnError.NotExecutable,
             7 or 206 => SpawnError.ArgumentsTooLong,
             23 or 24 => SpawnError.OutOfDescriptors,
