@@ -25,6 +25,8 @@ public sealed class ChaosUringEchoTests() : EchoContract(LoopUnderTest.ChaosUrin
 
 public sealed class ChaosSimulatedEchoTests() : EchoContract(LoopUnderTest.ChaosSimulated);
 
+public sealed class ChaosEpollPipeTests() : PipeContract(LoopUnderTest.ChaosEpoll);
+
 public sealed class ChaosEpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosUring);
@@ -60,6 +62,8 @@ public sealed class ChaosEpollServerPauseTests() : ServerPauseContract(LoopUnder
 public sealed class ChaosUringServerPauseTests() : ServerPauseContract(LoopUnderTest.ChaosUring);
 
 public sealed class ChaosSimulatedServerPauseTests() : ServerPauseContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollSubprocessTests() : SubprocessContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosEpollTcpCloseTests() : TcpCloseContract(LoopUnderTest.ChaosEpoll);
 

@@ -56,6 +56,7 @@ internal static class ChildSpawning
         IoHandle?[] adopted = new IoHandle?[3];
         try
         {
+            native.Adopt(loop);
             Adopt(loop, spawned, adopted);
         }
         catch (Exception exception)

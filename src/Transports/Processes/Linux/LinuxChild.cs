@@ -28,11 +28,14 @@ internal sealed class LinuxChild : IChildProcess, IReadableWatcher
 
     public int Pid { get; }
 
+    /// <summary>Makes the child's descriptor known to the loop. Before <see cref="Watch"/>, which cannot fail.</summary>
+    /// <exception cref="AdoptFailedException">The process has no descriptor to spare.</exception>
+    public void Adopt(EventLoop loop) => _handle = PipeConnecting.Adopt(loop, _process, IoHandleKind.Event);
+
     public void Watch(EventLoop loop, IChildWatcher watcher)
     {
         _watcher = watcher;
-        _handle = PipeConnecting.Adopt(loop, _process, IoHandleKind.Event);
-        _handle.Backend.Submit(new ReadableOperation(_handle, this));
+        _handle!.Backend.Submit(new ReadableOperation(_handle, this));
     }
 
     public bool Signal(int signal, bool entireGroup)
