@@ -7,8 +7,8 @@ using Toolkit.Bench.Results;
 namespace Toolkit.Bench.Spawning;
 
 /// <summary>
-/// What it takes to start a child that does nothing and to wait for it, one after the other: latency, and the processor time of the
-/// process that starts it. Each round is interleaved, in fresh processes.
+/// What it takes to start a child that does nothing and to wait for it, one after the other: latency, and the processor time of
+/// the process that starts it. Each round is interleaved, in fresh processes.
 /// </summary>
 internal static class SpawnRounds
 {

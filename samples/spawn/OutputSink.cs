@@ -3,7 +3,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Toolkit.Samples.Spawn;
 
 /// <summary>
-/// One of our own output streams: a transport where it is a pipe or a terminal, and a file otherwise, which takes everything at once.
+/// One of our own output streams: a transport where it is a pipe or a terminal, and a file otherwise, which takes everything at
+/// once.
 /// </summary>
 internal sealed class OutputSink : Protocol
 {

@@ -6,7 +6,8 @@ using System.Text;
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>Child processes as transports.</summary>
-public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod method = SpawnMethod.Automatic) : LoopContract(subject)
+public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod method = SpawnMethod.Automatic)
+    : LoopContract(subject)
 {
     private readonly List<ChildProtocol> _children = [];
 
@@ -58,7 +59,8 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     [Fact]
     public void Arguments_AndEnvironment_ArriveVerbatim() => RunReal(async loop =>
     {
-        string[] arguments = ["-c", "printf '%s|' \"$@\" \"$MADE\" \"${PATH:-none}\"; pwd; echo err >&2", "sh", "a b", "", "$(x); 'q' \"d\"", "\n", "ü"];
+        const string Script = "printf '%s|' \"$@\" \"$MADE\" \"${PATH:-none}\"; pwd; echo err >&2";
+        string[] arguments = ["-c", Script, "sh", "a b", "", "$(x); 'q' \"d\"", "\n", "ü"];
         (SubprocessTransport child, ChildProtocol protocol) = await SpawnAsync(loop, new SpawnOptions
         {
             FileName = "/bin/sh",
@@ -94,7 +96,8 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
         string path = Path.GetTempFileName();
         await RunShellAsync(loop, "echo new", options => options with { StandardOutput = ChildStream.WriteFile(path) });
         await RunShellAsync(loop, "echo more", options => options with { StandardOutput = ChildStream.AppendFile(path) });
-        ChildProtocol child = await RunShellAsync(loop, "cat", options => options with { StandardInput = ChildStream.ReadFile(path) });
+        ChildProtocol child = await RunShellAsync(
+            loop, "cat", options => options with { StandardInput = ChildStream.ReadFile(path) });
 
         Assert.Equal("new\nmore\n", child.Output);
         File.Delete(path);
@@ -117,7 +120,8 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     [Fact]
     public void Child_ThatClosesItsOutputAndLivesOn_LosesThePipeFirst() => RunReal(async loop =>
     {
-        (SubprocessTransport child, ChildProtocol protocol) = await loop.SpawnShellAsync(Make, "exec 1>&- 2>&-; read x", Options());
+        (SubprocessTransport child, ChildProtocol protocol) = await loop.SpawnShellAsync(
+            Make, "exec 1>&- 2>&-; read x", Options());
         await UntilAsync(loop, () => protocol.PipeLosses.Count == 2);
 
         Assert.Null(child.ExitStatus);
@@ -189,7 +193,8 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
         {
             for (int i = 0; i < 3; i++)
             {
-                protocols.Add((await loop.SpawnAsync(Make, Options() with { FileName = "sleep", Arguments = ["1000"] })).Protocol);
+                SpawnOptions options = Options() with { FileName = "sleep", Arguments = ["1000"] };
+                protocols.Add((await loop.SpawnAsync(Make, options)).Protocol);
             }
         });
         loop.Dispose();
@@ -359,7 +364,8 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
         }
 
         Assert.Equal(0, Zombies());
-        string[] threads = [.. Directory.EnumerateDirectories("/proc/self/task").Select(t => File.ReadAllText($"{t}/comm").Trim())];
+        string[] threads = [.. Directory.EnumerateDirectories("/proc/self/task")
+            .Select(thread => File.ReadAllText($"{thread}/comm").Trim())];
         Assert.InRange(threads.Count(name => name.StartsWith("Toolkit spawner", StringComparison.Ordinal)), 0, 1);
     });
 
@@ -402,7 +408,9 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     {
         RequireNative();
         (SubprocessTransport child, ChildProtocol protocol) = await loop.SpawnShellAsync(
-            Make, "stty size; trap 'stty size; exit 4' WINCH; echo ready > /dev/tty; while :; do read x; done", Options() with { Terminal = new(100, 30) });
+            Make,
+            "stty size; trap 'stty size; exit 4' WINCH; echo ready > /dev/tty; while :; do read x; done",
+            Options() with { Terminal = new(100, 30) });
         await UntilAsync(loop, () => protocol.Output.Contains("ready", StringComparison.Ordinal));
         Assert.Same(child.GetPipeTransport(1), child.GetPipeTransport(0));
         Assert.StartsWith("30 100\r\n", protocol.Output, StringComparison.Ordinal);
@@ -507,7 +515,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
         {
             try
             {
-                string[] fields = File.ReadAllText($"{directory}/stat").Split(')')[^1].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+                string[] fields = File.ReadAllText($"{directory}/stat").Split(')')[^1].Trim().Split(' ');
                 zombies += fields[0] == "Z" && fields[1] == own.ToString(CultureInfo.InvariantCulture) ? 1 : 0;
             }
             catch (IOException)

@@ -24,6 +24,7 @@ public sealed class SpawnPeerTests
         PeerProgram.Require("socat");
         string text = string.Concat(Enumerable.Range(0, 20_000).Select(i => $"line {i}\n"));
 
-        Assert.Equal(text, await PeerProgram.RunAsync("dotnet", text, SampleProcess.Spawn, "--", "socat", "-t", "30", "-", "EXEC:cat"));
+        Assert.Equal(text, await PeerProgram.RunAsync(
+            "dotnet", text, SampleProcess.Spawn, "--", "socat", "-t", "30", "-", "EXEC:cat"));
     }
 }

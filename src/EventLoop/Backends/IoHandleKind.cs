@@ -13,8 +13,8 @@ public enum IoHandleKind
     PipeWriter,
 
     /// <summary>
-    /// A terminal, or one side of a pseudo-terminal: both directions, of which neither ends alone. That the other side was closed,
-    /// which Linux reports as an input/output error, is the end of the stream.
+    /// A terminal, or one side of a pseudo-terminal: both directions, of which neither ends alone. That the other side was
+    /// closed, which Linux reports as an input/output error, is the end of the stream.
     /// </summary>
     Terminal,
 

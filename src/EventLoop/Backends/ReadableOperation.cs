@@ -13,8 +13,8 @@ public interface IReadableWatcher
 }
 
 /// <summary>
-/// Waits until there is something to read, and reads nothing: for what is no stream, such as a descriptor that stands for a process
-/// and becomes readable when that has ended. It ends with the first time, and holds the read side until then.
+/// Waits until there is something to read, and reads nothing: for what is no stream, such as a descriptor that stands for a
+/// process and becomes readable when that has ended. It ends with the first time, and holds the read side until then.
 /// </summary>
 public sealed class ReadableOperation(IoHandle handle, IReadableWatcher watcher) : IoOperation(handle)
 {

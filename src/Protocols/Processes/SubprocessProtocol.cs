@@ -4,9 +4,9 @@ namespace Toolkit;
 /// <remarks>
 /// <para>
 /// All callbacks are made on the loop's thread. <see cref="ConnectionMade"/> comes first. Then, for each pipe,
-/// <see cref="PipeDataReceived"/> any number of times and <see cref="PipeConnectionLost"/> once; <see cref="ProcessExited"/> comes
-/// once, before, between or after those, as the system tells it: a child may close its output and live on, and a grandchild may hold
-/// a pipe for long after. <see cref="ConnectionLost"/> is last, when the child has exited and all pipes are lost.
+/// <see cref="PipeDataReceived"/> any number of times and <see cref="PipeConnectionLost"/> once; <see cref="ProcessExited"/>
+/// comes once, before, between or after those, as the system tells it: a child may close its output and live on, and a grandchild
+/// may hold a pipe for long after. <see cref="ConnectionLost"/> is last, when the child has exited and all pipes are lost.
 /// </para>
 /// <para>
 /// An exception out of any of them is reported to the loop's exception handler and closes the transport, so that
@@ -40,7 +40,8 @@ public abstract class SubprocessProtocol
     /// <summary>A pipe has ended, once for each.</summary>
     /// <param name="fd">The child's descriptor. A terminal's is 1, for both directions.</param>
     /// <param name="reason">
-    /// What broke it, such as a child that has closed its input while bytes were on their way to it; null for an end in good order.
+    /// What broke it, such as a child that has closed its input while bytes were on their way to it; null for an end in good
+    /// order.
     /// </param>
     public virtual void PipeConnectionLost(int fd, Exception? reason)
     {

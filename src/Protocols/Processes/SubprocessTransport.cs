@@ -9,8 +9,8 @@ namespace Toolkit;
 /// callback.
 /// </summary>
 /// <remarks>
-/// The child is reaped by the loop as soon as it has ended, so there are no zombies, and nothing else of this process may wait for
-/// it. Signals go to the process that was started and to no other that has its number later.
+/// The child is reaped by the loop as soon as it has ended, so there are no zombies, and nothing else of this process may wait
+/// for it. Signals go to the process that was started and to no other that has its number later.
 /// </remarks>
 [DebuggerDisplay("process {Pid}, {ExitStatus}")]
 public abstract class SubprocessTransport
@@ -38,8 +38,8 @@ public abstract class SubprocessTransport
     public object? UserState { get; set; }
 
     /// <summary>
-    /// The transport of one of the child's pipes: to write to its input, to pause its output, to give one of them a protocol of its
-    /// own. Readable after its end too.
+    /// The transport of one of the child's pipes: to write to its input, to pause its output, to give one of them a protocol of
+    /// its own. Readable after its end too.
     /// </summary>
     /// <param name="fd">The child's descriptor: 0, 1 or 2. With a terminal all that are not redirected are one.</param>
     /// <returns>The transport, or null when that stream is no pipe.</returns>
@@ -47,8 +47,8 @@ public abstract class SubprocessTransport
 
     /// <summary>Sends a signal.</summary>
     /// <param name="signal">One of the enumeration's, or the positive number that the system has for another.</param>
-    /// <param name="entireGroup">Whether all processes of the child's group get it, also when the child itself has ended: for one that
-    /// was given a group or a session of its own.</param>
+    /// <param name="entireGroup">Whether all processes of the child's group get it, also when the child itself has ended: for one
+    /// that was given a group or a session of its own.</param>
     /// <returns>False when nobody is left to get it, which is no mistake: a child may end at any moment.</returns>
     /// <exception cref="ArgumentOutOfRangeException">There is no such signal.</exception>
     /// <exception cref="InvalidOperationException">The child has no group of its own; or this is not the loop's
@@ -77,8 +77,8 @@ public abstract class SubprocessTransport
     public abstract ValueTask<ExitStatus> TerminateAsync(TimeSpan grace, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Waits until the child has ended, however long others hold its pipes. A wait of the current scope, which leaves the child alone
-    /// when it is cancelled. Any number may wait, also after the end.
+    /// Waits until the child has ended, however long others hold its pipes. A wait of the current scope, which leaves the child
+    /// alone when it is cancelled. Any number may wait, also after the end.
     /// </summary>
     /// <param name="cancellationToken">Ends the wait; from any thread.</param>
     /// <returns>How it has ended.</returns>
@@ -86,8 +86,8 @@ public abstract class SubprocessTransport
     public abstract ValueTask<ExitStatus> WaitExitedAsync(CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Waits until the child has ended and all its pipes have as well, so that all it has written was told. A grandchild that holds a
-    /// pipe delays this. Otherwise as <see cref="WaitExitedAsync"/>.
+    /// Waits until the child has ended and all its pipes have as well, so that all it has written was told. A grandchild that
+    /// holds a pipe delays this. Otherwise as <see cref="WaitExitedAsync"/>.
     /// </summary>
     /// <param name="cancellationToken">Ends the wait; from any thread.</param>
     /// <returns>How it has ended.</returns>
@@ -101,9 +101,9 @@ public abstract class SubprocessTransport
     public abstract void ResizeTerminal(ushort columns, ushort rows);
 
     /// <summary>
-    /// Ends it all: closes the pipes, drops what is unsent, kills the child if it runs, with its group if it has one of its own, and
-    /// reaps it. <see cref="SubprocessProtocol.ProcessExited"/> and <see cref="SubprocessProtocol.ConnectionLost"/> still come,
-    /// later, from the loop. Any number of calls count as one.
+    /// Ends it all: closes the pipes, drops what is unsent, kills the child if it runs, with its group if it has one of its own,
+    /// and reaps it. <see cref="SubprocessProtocol.ProcessExited"/> and <see cref="SubprocessProtocol.ConnectionLost"/> still
+    /// come, later, from the loop. Any number of calls count as one.
     /// </summary>
     public abstract void Close();
 

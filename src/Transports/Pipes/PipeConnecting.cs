@@ -12,19 +12,20 @@ public static class PipeConnecting
     extension(EventLoop loop)
     {
         /// <summary>
-        /// Reads from a pipe: a FIFO, an anonymous pipe, standard input, a terminal, or a socket that stands in for one. Loop thread
-        /// only.
+        /// Reads from a pipe: a FIFO, an anonymous pipe, standard input, a terminal, or a socket that stands in for one. Loop
+        /// thread only.
         /// </summary>
         /// <remarks>
         /// <para>
         /// The transport only reads: <see cref="Transport.Write(ReadOnlySpan{byte})"/> throws, and
-        /// <see cref="Transport.CanWriteEof"/> is false. When the last writer has closed, <see cref="StreamProtocol.EofReceived"/> and
-        /// then <see cref="StreamProtocol.ConnectionLost"/> are called, whatever the former returns.
+        /// <see cref="Transport.CanWriteEof"/> is false. When the last writer has closed,
+        /// <see cref="StreamProtocol.EofReceived"/> and then <see cref="StreamProtocol.ConnectionLost"/> are called, whatever the
+        /// former returns.
         /// </para>
         /// <para>
-        /// The loop has a descriptor of its own and disposes <paramref name="pipe"/>, which closes it if it owns what it stands for:
-        /// <c>Console.OpenStandardInputHandle()</c> does not. The blocking mode that other programs see stays as it is, or where the
-        /// system does not allow that, is given back at the end.
+        /// The loop has a descriptor of its own and disposes <paramref name="pipe"/>, which closes it if it owns what it stands
+        /// for: <c>Console.OpenStandardInputHandle()</c> does not. The blocking mode that other programs see stays as it is, or
+        /// where the system does not allow that, is given back at the end.
         /// </para>
         /// </remarks>
         /// <param name="factory">Makes the protocol; called once. For coroutines, <c>() => new StreamConnection()</c>.</param>
@@ -43,8 +44,8 @@ public static class PipeConnecting
         /// <summary>Writes to a pipe; otherwise as <c>ConnectReadPipeAsync</c>. Loop thread only.</summary>
         /// <remarks>
         /// The transport only writes. It notices that the last reader has closed, also while nothing is written:
-        /// <see cref="StreamProtocol.ConnectionLost"/> is told nothing then, or, when bytes were on their way, that they are lost.
-        /// <see cref="Transport.WriteEof"/> is a close, since there is no other direction.
+        /// <see cref="StreamProtocol.ConnectionLost"/> is told nothing then, or, when bytes were on their way, that they are
+        /// lost. <see cref="Transport.WriteEof"/> is a close, since there is no other direction.
         /// </remarks>
         /// <param name="factory">Makes the protocol; called once.</param>
         /// <param name="pipe">What to write to, the loop's from success on.</param>
@@ -60,12 +61,12 @@ public static class PipeConnecting
             => Connect(loop, factory, pipe, IoHandleKind.PipeWriter, options);
 
         /// <summary>
-        /// Reads from and writes to a terminal: the master of a <see cref="PseudoTerminal"/>, or a terminal that was opened for both.
-        /// Otherwise as <c>ConnectReadPipeAsync</c>. Loop thread only.
+        /// Reads from and writes to a terminal: the master of a <see cref="PseudoTerminal"/>, or a terminal that was opened for
+        /// both. Otherwise as <c>ConnectReadPipeAsync</c>. Loop thread only.
         /// </summary>
         /// <remarks>
-        /// No direction of a terminal ends alone: <see cref="Transport.CanWriteEof"/> is false. When the other side was closed, which
-        /// the system reports as an input/output error, that is the end of the stream.
+        /// No direction of a terminal ends alone: <see cref="Transport.CanWriteEof"/> is false. When the other side was closed,
+        /// which the system reports as an input/output error, that is the end of the stream.
         /// </remarks>
         /// <param name="factory">Makes the protocol; called once.</param>
         /// <param name="terminal">The terminal, the loop's from success on.</param>

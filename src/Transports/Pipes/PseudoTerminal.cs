@@ -7,13 +7,13 @@ using Toolkit.Transports;
 namespace Toolkit;
 
 /// <summary>
-/// A pseudo-terminal (pty(7)): a pair of which one side, the slave, is a terminal to whatever opens it, and the other, the master,
-/// is the keyboard and the screen. Linux only. One thread at a time; no loop is needed.
+/// A pseudo-terminal (pty(7)): a pair of which one side, the slave, is a terminal to whatever opens it, and the other, the
+/// master, is the keyboard and the screen. Linux only. One thread at a time; no loop is needed.
 /// </summary>
 /// <remarks>
 /// A child of its own gets one by <see cref="SpawnOptions.Terminal"/>, and needs none of this. To be on the master's side of any
-/// other program: <c>loop.ConnectTerminalAsync(factory, terminal.OpenMaster())</c>. The pair is there until both the pseudo-terminal
-/// is disposed and the transport has ended.
+/// other program: <c>loop.ConnectTerminalAsync(factory, terminal.OpenMaster())</c>. The pair is there until both the
+/// pseudo-terminal is disposed and the transport has ended.
 /// </remarks>
 [DebuggerDisplay("{SlavePath}")]
 public sealed class PseudoTerminal : IDisposable
@@ -58,7 +58,10 @@ public sealed class PseudoTerminal : IDisposable
         }
 
         int fd = TerminalCalls.OpenMaster(
-            TerminalCalls.ReadWrite | TerminalCalls.NoControllingTerminal | TerminalCalls.NonBlocking | TerminalCalls.CloseOnExec);
+            TerminalCalls.ReadWrite
+            | TerminalCalls.NoControllingTerminal
+            | TerminalCalls.NonBlocking
+            | TerminalCalls.CloseOnExec);
         if (fd < 0)
         {
             throw TerminalCalls.Failed("No pseudo-terminal can be had");

@@ -5,8 +5,8 @@ using Toolkit.Transports;
 namespace Toolkit;
 
 /// <summary>
-/// The time during which a terminal is raw (cfmakeraw(3)): each byte comes as it is typed, none is shown, and none is a signal. For a
-/// program that hands its own terminal on to a child in another. Linux only; any thread.
+/// The time during which a terminal is raw (cfmakeraw(3)): each byte comes as it is typed, none is shown, and none is a signal.
+/// For a program that hands its own terminal on to a child in another. Linux only; any thread.
 /// </summary>
 [SupportedOSPlatform("linux")]
 public sealed class RawTerminal : IDisposable

@@ -4,12 +4,12 @@ using Toolkit.Transports;
 namespace Toolkit;
 
 /// <summary>
-/// A child as coroutines use it: its pipes are stream connections, and whoever has opened it disposes it, which ends it. All members
-/// belong to the loop's thread.
+/// A child as coroutines use it: its pipes are stream connections, and whoever has opened it disposes it, which ends it. All
+/// members belong to the loop's thread.
 /// </summary>
 /// <remarks>
-/// A pipe that nobody reads holds back the child once it is full, so read <see cref="Output"/> and <see cref="Error"/> at the same
-/// time, or merge them; <c>loop.RunProcessAsync</c> does.
+/// A pipe that nobody reads holds back the child once it is full, so read <see cref="Output"/> and <see cref="Error"/> at the
+/// same time, or merge them; <c>loop.RunProcessAsync</c> does.
 /// </remarks>
 /// <example>
 /// <code>
@@ -49,8 +49,8 @@ public sealed class ChildProcess : IAsyncDisposable
         => Transport.WaitExitedAsync(cancellationToken);
 
     /// <summary>
-    /// Ends it all (<see cref="SubprocessTransport.Close"/>), kills the child if it runs, and waits until it is gone; in a cancelled
-    /// scope too.
+    /// Ends it all (<see cref="SubprocessTransport.Close"/>), kills the child if it runs, and waits until it is gone; in a
+    /// cancelled scope too.
     /// </summary>
     public async ValueTask DisposeAsync()
     {

@@ -15,7 +15,8 @@ internal static class ChildSpawning
         if (options.FileName.Length > 0 || options.Arguments.Count > 0)
         {
             throw new ArgumentException(
-                "The program is the shell, and the command is all it is handed. Leave FileName and Arguments out.", nameof(options));
+                "The program is the shell, and the command is all it is handed. Leave FileName and Arguments out.",
+                nameof(options));
         }
 
         return OperatingSystem.IsWindows()

@@ -18,7 +18,9 @@ public sealed class ChildStream
     /// <summary>To where this process's own stream leads.</summary>
     public static ChildStream Inherit { get; } = new(ChildStreamKind.Inherit);
 
-    /// <summary>Of <see cref="SpawnOptions.StandardError"/>: to where the standard output leads, in the order of writing.</summary>
+    /// <summary>
+    /// Of <see cref="SpawnOptions.StandardError"/>: to where the standard output leads, in the order of writing.
+    /// </summary>
     public static ChildStream Merge { get; } = new(ChildStreamKind.Merge);
 
     internal ChildStreamKind Kind { get; }

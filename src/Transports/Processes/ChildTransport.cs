@@ -8,8 +8,8 @@ namespace Toolkit.Transports;
 /// <see cref="SubprocessTransport"/> and <see cref="SubprocessProtocol"/> promise, whatever the child is made of.
 /// </summary>
 /// <remarks>
-/// Each pipe is a stream transport of its own, whose owner this is: it is told of their ends behind their protocols. Two things have
-/// to happen before the end, in any order: the process is reaped, and the last pipe is lost.
+/// Each pipe is a stream transport of its own, whose owner this is: it is told of their ends behind their protocols. Two things
+/// have to happen before the end, in any order: the process is reaped, and the last pipe is lost.
 /// </remarks>
 internal sealed class ChildTransport : SubprocessTransport, ILoopResident, IConnectionOwner, IChildWatcher
 {
@@ -213,7 +213,8 @@ internal sealed class ChildTransport : SubprocessTransport, ILoopResident, IConn
     // What each pipe's own protocol was told of its end.
     private static Exception? LossOf(StreamTransport transport) => transport.LossReason;
 
-    // The enumeration's own values are negative, and the same on all systems; the numbers are those of Linux and of the child's end.
+    // The enumeration's own values are negative, and the same on all systems; the numbers are those of Linux and of the child's
+    // end.
     private static int NumberOf(PosixSignal signal) => (int)signal switch
     {
         -1 => 1, // SIGHUP

@@ -84,7 +84,8 @@ internal sealed class ProcessRun(EventLoop loop, ReadOnlyMemory<byte> input, Run
         }
         else
         {
-            _exceeded ??= limit == ProcessLimit.Output ? limit : null; // too late for the time, and never for the rest of the output
+            // Too late for the time, and never for the rest of the output.
+            _exceeded ??= limit == ProcessLimit.Output ? limit : null;
         }
     }
 }

@@ -11,12 +11,13 @@ public static class ProcessSpawning
     extension(EventLoop loop)
     {
         /// <summary>
-        /// Starts a program, and tells its protocol of it. No shell has a hand in it. A wait of the current scope. Loop thread only.
+        /// Starts a program, and tells its protocol of it. No shell has a hand in it. A wait of the current scope. Loop thread
+        /// only.
         /// </summary>
         /// <param name="factory">Makes the protocol; called once, when the child runs.</param>
         /// <param name="options">What to start, and how.</param>
-        /// <param name="cancellationToken">Gives up, at any point: a child that is there already is killed and reaped; so does the
-        /// scope.</param>
+        /// <param name="cancellationToken">Gives up, at any point: a child that is there already is killed and reaped; so does
+        /// the scope.</param>
         /// <returns>The transport and its protocol, when <see cref="SubprocessProtocol.ConnectionMade"/> has returned.</returns>
         /// <exception cref="ArgumentException">The options make no sense: the message says which and why.</exception>
         /// <exception cref="SpawnFailedException">In the task: it cannot be started, and nothing is left behind.</exception>
@@ -24,8 +25,8 @@ public static class ProcessSpawning
         /// <exception cref="NotSupportedException">In the task: the loop's kind has no processes, or the system cannot do what is
         /// asked.</exception>
         /// <remarks>
-        /// What <paramref name="factory"/> or <see cref="SubprocessProtocol.ConnectionMade"/> throws comes out of here too, with the
-        /// child killed.
+        /// What <paramref name="factory"/> or <see cref="SubprocessProtocol.ConnectionMade"/> throws comes out of here too, with
+        /// the child killed.
         /// </remarks>
         public Task<Subprocess<TProtocol>> SpawnAsync<TProtocol>(
             Func<TProtocol> factory, SpawnOptions options, CancellationToken cancellationToken = default)
@@ -79,12 +80,12 @@ public static class ProcessSpawning
         }
 
         /// <summary>
-        /// Runs a program to its end: writes its input, and collects its output and its errors. The child belongs to this call: when
-        /// it is cancelled, or a limit is exceeded, the child is ended, and it is gone when this returns. Loop thread only.
+        /// Runs a program to its end: writes its input, and collects its output and its errors. The child belongs to this call:
+        /// when it is cancelled, or a limit is exceeded, the child is ended, and it is gone when this returns. Loop thread only.
         /// </summary>
         /// <param name="options">What to start, and how.</param>
-        /// <param name="input">What its standard input is to read, before its end. The caller's again once the child runs; that the
-        /// child has not read it is no failure.</param>
+        /// <param name="input">What its standard input is to read, before its end. The caller's again once the child runs; that
+        /// the child has not read it is no failure.</param>
         /// <param name="limits">What it may cost; null for the defaults.</param>
         /// <param name="cancellationToken">Ends the child; so does the scope.</param>
         /// <returns>How it has ended, and what it has written. An exit code other than 0 is not thrown.</returns>

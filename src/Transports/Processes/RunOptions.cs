@@ -12,7 +12,9 @@ public sealed record RunOptions
     /// <summary>How long the child may take; null, the default, for as long as it likes.</summary>
     public TimeSpan? Timeout { get; init; }
 
-    /// <summary>How long a child that is over a limit has to end by itself (SIGTERM) before it is killed. 2 seconds by default.</summary>
+    /// <summary>
+    /// How long a child that is over a limit has to end by itself (SIGTERM) before it is killed. 2 seconds by default.
+    /// </summary>
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>

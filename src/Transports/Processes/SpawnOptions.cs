@@ -25,8 +25,8 @@ public enum SpawnMethod
     Native,
 
     /// <summary>
-    /// By <see cref="System.Diagnostics.Process"/>, on any system: pipes are read on threads of the pool where the system has no other
-    /// way, and there are no groups, no terminals, and no further descriptors.
+    /// By <see cref="System.Diagnostics.Process"/>, on any system: pipes are read on threads of the pool where the system has no
+    /// other way, and there are no groups, no terminals, and no further descriptors.
     /// </summary>
     Framework,
 }
@@ -69,8 +69,8 @@ public sealed record SpawnOptions
     public ChildStream StandardError { get; init; } = ChildStream.Pipe;
 
     /// <summary>
-    /// Further descriptors that the child is to have, by their numbers there, 3 to 255; they stay the caller's, and open until the
-    /// child was started.
+    /// Further descriptors that the child is to have, by their numbers there, 3 to 255; they stay the caller's, and open until
+    /// the child was started.
     /// </summary>
     public IReadOnlyDictionary<int, SafeHandle> ExtraDescriptors { get; init; } = new Dictionary<int, SafeHandle>();
 
@@ -78,8 +78,8 @@ public sealed record SpawnOptions
     public ChildGroup Group { get; init; }
 
     /// <summary>
-    /// The window of a pseudo-terminal that the child is to have, in a session of its own; null, the default, for none. Those of its
-    /// streams that would be pipes are that terminal.
+    /// The window of a pseudo-terminal that the child is to have, in a session of its own; null, the default, for none. Those of
+    /// its streams that would be pipes are that terminal.
     /// </summary>
     public TerminalSize? Terminal { get; init; }
 

@@ -7,9 +7,9 @@ namespace Toolkit.Simulation;
 /// returns is its exit code.
 /// </summary>
 /// <remarks>
-/// A signal ends it at once, as it does with a program that has not asked for it: the coroutine is cancelled, and what it still does is
-/// felt by nobody. <see cref="Ignore"/> and <see cref="OnSignal"/> are for programs that know better; number 9 cannot be ignored. The
-/// pipes close with its end, unless it has handed one to a grandchild (<see cref="Share"/>).
+/// A signal ends it at once, as it does with a program that has not asked for it: the coroutine is cancelled, and what it still
+/// does is felt by nobody. <see cref="Ignore"/> and <see cref="OnSignal"/> are for programs that know better; number 9 cannot be
+/// ignored. The pipes close with its end, unless it has handed one to a grandchild (<see cref="Share"/>).
 /// </remarks>
 [DebuggerDisplay("{FileName}, process {Pid}")]
 public sealed class SimulatedProcess
@@ -61,8 +61,8 @@ public sealed class SimulatedProcess
     }
 
     /// <summary>
-    /// Somebody else, a grandchild, holds the output and the errors as well, so that they do not end with the program. Disposing the
-    /// result lets go of them.
+    /// Somebody else, a grandchild, holds the output and the errors as well, so that they do not end with the program. Disposing
+    /// the result lets go of them.
     /// </summary>
     public IDisposable Share()
     {

@@ -17,8 +17,8 @@ public static class SimulatedPrograms
         /// machine's is started, and a run is repeated exactly by its seed.
         /// </summary>
         /// <param name="name">What <see cref="SpawnOptions.FileName"/> is to be.</param>
-        /// <param name="main">The program. It returns its exit code; what it throws is reported to the loop's exception handler and
-        /// ends it like signal 6.</param>
+        /// <param name="main">The program. It returns its exit code; what it throws is reported to the loop's exception handler
+        /// and ends it like signal 6.</param>
         public void AddProgram(string name, Func<SimulatedProcess, Task<int>> main)
         {
             ArgumentNullException.ThrowIfNull(world);

@@ -20,10 +20,11 @@ internal enum LinuxFileType : byte
 
 /// <summary>What the Linux backends do with pipes and terminals in the same way: everything but waiting for them.</summary>
 /// <remarks>
-/// Whether a call may block is a property of the open file, which is shared by all who have inherited it: a program that makes its
-/// standard output non-blocking does so to the shell that has started it. So a pipe or a terminal is opened anew by its name below
-/// <c>/proc/self/fd</c>, which gives an open file of its own. Where that is refused, and for the master of a pseudo-terminal, of
-/// which it would make another, the mode is set, and given back at the end. A socket needs neither, since its calls have a flag.
+/// Whether a call may block is a property of the open file, which is shared by all who have inherited it: a program that makes
+/// its standard output non-blocking does so to the shell that has started it. So a pipe or a terminal is opened anew by its name
+/// below <c>/proc/self/fd</c>, which gives an open file of its own. Where that is refused, and for the master of a
+/// pseudo-terminal, of which it would make another, the mode is set, and given back at the end. A socket needs neither, since its
+/// calls have a flag.
 /// </remarks>
 [SupportedOSPlatform("linux")]
 internal static unsafe class LinuxFile
@@ -42,7 +43,8 @@ internal static unsafe class LinuxFile
 
     /// <summary>Makes a descriptor of the backend's own, close-on-exec, on which no call blocks.</summary>
     /// <returns>The descriptor, or -1.</returns>
-    public static int Adopt(int theirs, IoHandleKind kind, out LinuxFileType type, out bool restoresBlocking, out SocketError error)
+    public static int Adopt(
+        int theirs, IoHandleKind kind, out LinuxFileType type, out bool restoresBlocking, out SocketError error)
     {
         restoresBlocking = false;
         error = Check(theirs, kind, out type, out bool mayReopen, out int flags);
@@ -133,7 +135,9 @@ internal static unsafe class LinuxFile
         return total;
     }
 
-    /// <summary>The same for several buffers, one after the other: what is written to a pipe is small, or comes in one piece.</summary>
+    /// <summary>
+    /// The same for several buffers, one after the other: what is written to a pipe is small, or comes in one piece.
+    /// </summary>
     public static long TryWrite(LinuxHandle handle, ReadOnlySpan<ReadOnlyMemory<byte>> buffers, out SocketError error)
     {
         if (handle.FileType == LinuxFileType.Socket)
@@ -155,7 +159,9 @@ internal static unsafe class LinuxFile
         return total;
     }
 
-    /// <summary>What a hang-up means: that a pipe's reader is gone is an error to whoever writes, and otherwise it is an end.</summary>
+    /// <summary>
+    /// What a hang-up means: that a pipe's reader is gone is an error to whoever writes, and otherwise it is an end.
+    /// </summary>
     public static SocketError HangUpOf(LinuxHandle handle)
         => handle.Kind switch
         {

@@ -21,7 +21,9 @@ internal abstract class LinuxHandle : IoHandle
 
     public int Fd { get; }
 
-    /// <summary>What the descriptor leads to, where the handle is of another kind than <see cref="IoHandleKind.Socket"/>.</summary>
+    /// <summary>
+    /// What the descriptor leads to, where the handle is of another kind than <see cref="IoHandleKind.Socket"/>.
+    /// </summary>
     public LinuxFileType FileType { get; set; }
 
     /// <summary>Whether the blocking mode is to be given back, since others have the same open file.</summary>

@@ -7,13 +7,13 @@ using Toolkit.Backends.Linux;
 namespace Toolkit.Backends.Portable;
 
 /// <summary>
-/// Waits for pipes on behalf of a portable loop, whose own wait is one for .NET's sockets: one thread with an epoll of its own, however
-/// many pipes there are.
+/// Waits for pipes on behalf of a portable loop, whose own wait is one for .NET's sockets: one thread with an epoll of its own,
+/// however many pipes there are.
 /// </summary>
 /// <remarks>
-/// .NET has no asynchronous read of a pipe on Unix: its streams block a thread of the pool each. Here each interest is told to epoll by
-/// the loop's thread and for one event (<c>EPOLLONESHOT</c>), so that arming wakes nobody, and what has happened is reported once,
-/// however long the loop takes to look at it.
+/// .NET has no asynchronous read of a pipe on Unix: its streams block a thread of the pool each. Here each interest is told to
+/// epoll by the loop's thread and for one event (<c>EPOLLONESHOT</c>), so that arming wakes nobody, and what has happened is
+/// reported once, however long the loop takes to look at it.
 /// </remarks>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class PipePoller : IDisposable

@@ -6,9 +6,9 @@ namespace Toolkit.Backends.Uring;
 /// <content>Pipes and terminals, which are waited for by a poll and then read and written by system calls.</content>
 /// <remarks>
 /// A read as an entry would save a call, but what the kernel does with it depends on the file: with one that was opened as
-/// non-blocking it may answer "would block" instead of waiting, and with one that was not, and that it cannot try (a terminal), it
-/// waits on a thread of its own, one for each. A poll is the same for all, takes nothing that a cancellation would have to give
-/// back, and has no memory of ours.
+/// non-blocking it may answer "would block" instead of waiting, and with one that was not, and that it cannot try (a terminal),
+/// it waits on a thread of its own, one for each. A poll is the same for all, takes nothing that a cancellation would have to
+/// give back, and has no memory of ours.
 /// </remarks>
 internal sealed unsafe partial class UringBackend
 {

@@ -5,8 +5,8 @@ using Toolkit.Backends;
 namespace Toolkit.Transports.Framework;
 
 /// <summary>
-/// A child of <see cref="Process"/>, for systems that have nothing better. What that class does not know stays unknown: a child that a
-/// signal has killed has 128 and its number as exit code.
+/// A child of <see cref="Process"/>, for systems that have nothing better. What that class does not know stays unknown: a child
+/// that a signal has killed has 128 and its number as exit code.
 /// </summary>
 internal sealed partial class FrameworkChild : IChildProcess
 {
@@ -144,7 +144,7 @@ internal sealed partial class FrameworkChild : IChildProcess
             if (stream.Kind is not (ChildStreamKind.Pipe or ChildStreamKind.Null or ChildStreamKind.Inherit))
             {
                 throw new NotSupportedException(
-                    "Without SpawnMethod.Native, which Linux has, a stream is a pipe, nobody's, or inherited. Copy it by its pipe.");
+                    "Without SpawnMethod.Native, which Linux has, a stream is a pipe, nobody's, or inherited. Copy it yourself.");
             }
         }
     }

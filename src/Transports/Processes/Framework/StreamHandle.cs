@@ -4,7 +4,9 @@ using Toolkit.Backends;
 
 namespace Toolkit.Transports.Framework;
 
-/// <summary>A stream of .NET's as a handle: one read and one write at a time are in flight on it, wherever it completes them.</summary>
+/// <summary>
+/// A stream of .NET's as a handle: one read and one write at a time are in flight on it, wherever it completes them.
+/// </summary>
 internal sealed class StreamHandle : IoHandle
 {
     private const int BufferSize = 16 * 1024;

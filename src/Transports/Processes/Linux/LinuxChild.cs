@@ -7,8 +7,8 @@ using Toolkit.Backends;
 namespace Toolkit.Transports.Linux;
 
 /// <summary>
-/// A child by its descriptor, which becomes readable when it has ended, stands for this process and for no other that gets its number
-/// later, and is waited for alone: whoever else has children in this process loses nothing to it.
+/// A child by its descriptor, which becomes readable when it has ended, stands for this process and for no other that gets its
+/// number later, and is waited for alone: whoever else has children in this process loses nothing to it.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed class LinuxChild : IChildProcess, IReadableWatcher
@@ -66,7 +66,8 @@ internal sealed class LinuxChild : IChildProcess, IReadableWatcher
         {
             0 => true,
             ProcessCalls.ErrorNoSuchProcess => false,
-            ProcessCalls.ErrorInvalid => throw new ArgumentOutOfRangeException(nameof(signal), signal, "There is no such signal."),
+            ProcessCalls.ErrorInvalid => throw new ArgumentOutOfRangeException(
+                nameof(signal), signal, "There is no such signal."),
             ProcessCalls.ErrorNotPermitted => throw new UnauthorizedAccessException(
                 $"Process {Pid} has become another user's, and takes no signals from this one."),
             _ => throw new IOException($"The signal cannot be sent: {Marshal.GetPInvokeErrorMessage(errno)}."),

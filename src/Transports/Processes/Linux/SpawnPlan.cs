@@ -8,8 +8,8 @@ using Toolkit.Backends;
 namespace Toolkit.Transports.Linux;
 
 /// <summary>
-/// One start of a child, on the spawner's thread: the program is looked for, pipes are made, and <c>posix_spawn</c> is called. All or
-/// nothing.
+/// One start of a child, on the spawner's thread: the program is looked for, pipes are made, and <c>posix_spawn</c> is called.
+/// All or nothing.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class SpawnPlan : IDisposable
@@ -101,7 +101,8 @@ internal sealed unsafe class SpawnPlan : IDisposable
         }
 
         throw refused is null
-            ? new SpawnFailedException(SpawnError.ProgramNotFound, name, $"There is no program '{name}' in the directories of PATH.")
+            ? new SpawnFailedException(
+                SpawnError.ProgramNotFound, name, $"There is no program '{name}' in the directories of PATH.")
             : new SpawnFailedException(SpawnError.NotExecutable, name, $"{refused} {Explain(SpawnError.NotExecutable)}.");
     }
 
@@ -131,7 +132,9 @@ internal sealed unsafe class SpawnPlan : IDisposable
         if (ProcessCalls.Access(directory, ProcessCalls.MayExecute) != 0)
         {
             throw new SpawnFailedException(
-                SpawnError.WorkingDirectory, options.FileName, $"This process may not enter the working directory '{directory}'.");
+                SpawnError.WorkingDirectory,
+                options.FileName,
+                $"This process may not enter the working directory '{directory}'.");
         }
     }
 

@@ -4,8 +4,8 @@ using Toolkit.Backends;
 namespace Toolkit.Transports.Linux;
 
 /// <summary>
-/// A child that is being started, and who waits for it. Exactly one of them gets it: whoever waits, or, when nobody does any more,
-/// whoever notices, and kills and reaps it.
+/// A child that is being started, and who waits for it. Exactly one of them gets it: whoever waits, or, when nobody does any
+/// more, whoever notices, and kills and reaps it.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed class SpawnRequest : IPendingWaitOwner, ILoopResident

@@ -4,7 +4,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Toolkit.Transports.Linux;
 
-/// <summary>A child that runs: its descriptor, and our ends of its pipes. Whoever has it kills and reaps it, or watches it.</summary>
+/// <summary>
+/// A child that runs: its descriptor, and our ends of its pipes. Whoever has it kills and reaps it, or watches it.
+/// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed class SpawnedChild(
     int pid, SafeFileHandle process, SafeFileHandle?[] pipes, PseudoTerminal? terminal)

@@ -3,10 +3,12 @@ using System.Runtime.Versioning;
 
 namespace Toolkit.Transports.Linux;
 
-/// <summary>The one thread of the process that starts children, since the call blocks its caller for up to tens of milliseconds.</summary>
+/// <summary>
+/// The one thread of the process that starts children, since the call blocks its caller for up to tens of milliseconds.
+/// </summary>
 /// <remarks>
-/// One and not several: the kernel starts one child of a process at a time anyway, because it copies the table of descriptors, and a
-/// second thread would only wait. It is there from the first child on.
+/// One and not several: the kernel starts one child of a process at a time anyway, because it copies the table of descriptors,
+/// and a second thread would only wait. It is there from the first child on.
 /// </remarks>
 [SupportedOSPlatform("linux")]
 internal static class Spawner
