@@ -27,7 +27,7 @@ root.SetAction(result =>
     if (!OperatingSystem.IsLinux())
     {
         Console.Error.WriteLine("The streams of this program can be pipes and terminals on Linux only.");
-        return SpawnRun.CannotRun;
+        return ExitCode.CannotRun;
     }
 
     var settings = new SpawnSettings
@@ -40,12 +40,12 @@ root.SetAction(result =>
     try
     {
         using var eventLoop = new EventLoop(new EventLoopOptions { Kind = result.GetLoopKind(loop) });
-        return eventLoop.RunUntilComplete(() => new SpawnRun(eventLoop, settings).RunAsync());
+        return SpawnRun.Run(eventLoop, settings);
     }
     catch (BackendUnavailableException exception)
     {
         Console.Error.WriteLine(exception.Message);
-        return SpawnRun.CannotRun;
+        return ExitCode.CannotRun;
     }
 });
 return root.Invoke(args);

@@ -8,11 +8,6 @@ namespace Toolkit.Samples.Spawn;
 [SupportedOSPlatform("linux")]
 internal sealed class SpawnRun(EventLoop loop, SpawnSettings settings) : SubprocessProtocol
 {
-    public const int TimedOut = 124;
-    public const int CannotRun = 125;
-    public const int NotExecutable = 126;
-    public const int NotFound = 127;
-
     private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_quiet = TimeSpan.FromSeconds(1);
 
@@ -29,7 +24,10 @@ internal sealed class SpawnRun(EventLoop loop, SpawnSettings settings) : Subproc
     private TimerHandle? _quiet;
     private bool _hasTimedOut;
 
-    public async Task<int> RunAsync()
+    public static int Run(EventLoop loop, SpawnSettings settings)
+        => loop.RunUntilComplete(new SpawnRun(loop, settings).RunAsync);
+
+    private async Task<int> RunAsync()
     {
         using var ownInput = new SafeFileHandle(0, ownsHandle: false);
         await _output.OpenAsync(loop, 1);
@@ -45,9 +43,9 @@ internal sealed class SpawnRun(EventLoop loop, SpawnSettings settings) : Subproc
             await Console.Error.WriteLineAsync(exception.Message);
             return exception.Error switch
             {
-                SpawnError.ProgramNotFound => NotFound,
-                SpawnError.NotExecutable => NotExecutable,
-                _ => CannotRun,
+                SpawnError.ProgramNotFound => ExitCode.NotFound,
+                SpawnError.NotExecutable => ExitCode.NotExecutable,
+                _ => ExitCode.CannotRun,
             };
         }
 
@@ -62,7 +60,7 @@ internal sealed class SpawnRun(EventLoop loop, SpawnSettings settings) : Subproc
         Array.ForEach(signals, signal => signal.Dispose());
         await _output.CloseAsync();
         await _error.CloseAsync();
-        return _hasTimedOut ? TimedOut : child.ExitStatus!.Value.ToShellCode();
+        return _hasTimedOut ? ExitCode.TimedOut : child.ExitStatus!.Value.ToShellCode();
     }
 
     public override void ConnectionMade()
