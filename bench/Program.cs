@@ -11,6 +11,7 @@ using Toolkit.Bench.Primitives;
 using Toolkit.Bench.Report;
 using Toolkit.Bench.Results;
 using Toolkit.Bench.Servers;
+using Toolkit.Bench.Spawning;
 
 var cells = new Option<string[]>("--cells")
 {
@@ -91,6 +92,16 @@ time.Hidden = true;
 time.SetAction(result => PrimitiveRounds.PrintAsync(result.GetValue(runner)!));
 root.Subcommands.Add(serve);
 root.Subcommands.Add(time);
+
+var children = new Option<int>("--count") { Description = "How many children in a round.", DefaultValueFactory = _ => 300 };
+var spawn = new Command("spawn", "What it takes to start a child and to wait for it.") { rounds, children };
+spawn.SetAction(result => SpawnRounds.Run(result.GetValue(rounds) ?? 3, result.GetValue(children)));
+root.Subcommands.Add(spawn);
+var count = new Argument<int>("count");
+var spawner = new Command("spawner") { runner, count };
+spawner.Hidden = true;
+spawner.SetAction(result => SpawnRounds.PrintAsync(result.GetValue(runner)!, result.GetValue(count)));
+root.Subcommands.Add(spawner);
 
 return root.Parse(args).Invoke();
 

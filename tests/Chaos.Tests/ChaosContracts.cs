@@ -34,6 +34,8 @@ public sealed class ChaosUringEchoTests() : EchoContract(LoopUnderTest.ChaosUrin
 
 public sealed class ChaosSimulatedEchoTests() : EchoContract(LoopUnderTest.ChaosSimulated);
 
+public sealed class ChaosEpollPipeTests() : PipeContract(LoopUnderTest.ChaosEpoll);
+
 public sealed class ChaosEpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosUring);
@@ -61,6 +63,8 @@ public sealed class ChaosSimulatedServerLimitTests() : ServerLimitContract(LoopU
 public sealed class ChaosEpollServerPauseTests() : ServerPauseContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosSimulatedServerPauseTests() : ServerPauseContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollSubprocessTests() : SubprocessContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosEpollTcpCloseTests() : TcpCloseContract(LoopUnderTest.ChaosEpoll);
 

@@ -35,6 +35,8 @@ public sealed class EpollLoopThreadsTests() : LoopThreadsContract(LoopKind.Epoll
 
 public sealed class EpollNetworkFaultTests() : NetworkFaultContract(LoopKind.Epoll);
 
+public sealed class EpollPipeTests() : PipeContract(LoopKind.Epoll);
+
 public sealed class EpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll);
 
 public sealed class EpollSeamTests() : SeamContract(LoopKind.Epoll);
@@ -50,6 +52,8 @@ public sealed class EpollSoakTests() : SoakContract(LoopKind.Epoll);
 public sealed class EpollServerLimitTests() : ServerLimitContract(LoopKind.Epoll);
 
 public sealed class EpollServerPauseTests() : ServerPauseContract(LoopKind.Epoll);
+
+public sealed class EpollSubprocessTests() : SubprocessContract(LoopKind.Epoll);
 
 public sealed class EpollTcpCloseTests() : TcpCloseContract(LoopKind.Epoll);
 

@@ -35,6 +35,10 @@ public sealed class PortableLoopThreadsTests() : LoopThreadsContract(LoopKind.Po
 
 public sealed class PortableNetworkFaultTests() : NetworkFaultContract(LoopKind.Portable);
 
+public sealed class PortableFrameworkSubprocessTests() : SubprocessContract(LoopKind.Portable, SpawnMethod.Framework);
+
+public sealed class PortablePipeTests() : PipeContract(LoopKind.Portable);
+
 public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);
 
 public sealed class PortableSeamTests() : SeamContract(LoopKind.Portable);
@@ -50,6 +54,8 @@ public sealed class PortableSoakTests() : SoakContract(LoopKind.Portable);
 public sealed class PortableServerLimitTests() : ServerLimitContract(LoopKind.Portable);
 
 public sealed class PortableServerPauseTests() : ServerPauseContract(LoopKind.Portable);
+
+public sealed class PortableSubprocessTests() : SubprocessContract(LoopKind.Portable);
 
 public sealed class PortableTcpCloseTests() : TcpCloseContract(LoopKind.Portable);
 

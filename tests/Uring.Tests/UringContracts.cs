@@ -33,6 +33,8 @@ public sealed class UringLoopThreadsTests() : LoopThreadsContract(LoopKind.Uring
 
 public sealed class UringNetworkFaultTests() : NetworkFaultContract(LoopKind.Uring);
 
+public sealed class UringPipeTests() : PipeContract(LoopKind.Uring);
+
 public sealed class UringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring);
 
 public sealed class UringSeamTests() : SeamContract(LoopKind.Uring);
@@ -48,6 +50,8 @@ public sealed class UringSoakTests() : SoakContract(LoopKind.Uring);
 public sealed class UringServerLimitTests() : ServerLimitContract(LoopKind.Uring);
 
 public sealed class UringServerPauseTests() : ServerPauseContract(LoopKind.Uring);
+
+public sealed class UringSubprocessTests() : SubprocessContract(LoopKind.Uring);
 
 public sealed class UringTcpCloseTests() : TcpCloseContract(LoopKind.Uring);
 

@@ -133,6 +133,26 @@ public abstract partial class IoBackend : IDisposable
         return null;
     }
 
+    /// <summary>
+    /// Makes a handle of something that was opened elsewhere and is no connection: a pipe, a terminal, or what else the system
+    /// can wait for. The backend's descriptor is one of its own, close-on-exec, and the caller keeps and closes theirs. Where the
+    /// two have to share the blocking mode, it is as it was when the handle has been released.
+    /// </summary>
+    /// <param name="file">What to make a handle of, on which nothing may be in flight.</param>
+    /// <param name="kind">What it is to be; <see cref="IoHandleKind.Socket"/> is for the overload that takes one.</param>
+    /// <param name="error">
+    /// Why it cannot be had: <see cref="SocketError.NotSocket"/> when it is closed; <see cref="SocketError.SocketNotSupported"/>
+    /// when it is nothing that can be waited for, such as a regular file; <see cref="SocketError.InvalidArgument"/> when it was
+    /// not opened for that direction, or is no terminal; <see cref="SocketError.OperationNotSupported"/> where the backend has no
+    /// such thing; or what the system says.
+    /// </param>
+    /// <returns>The handle, or null.</returns>
+    public virtual IoHandle? Adopt(SafeHandle file, IoHandleKind kind, out SocketError error)
+    {
+        error = SocketError.OperationNotSupported;
+        return null;
+    }
+
     /// <summary>Sets an option of a connection. Unknown to this system: <see cref="SocketError.ProtocolOption"/>.</summary>
     public abstract SocketError SetOption(IoHandle handle, IoOption option, int value);
 

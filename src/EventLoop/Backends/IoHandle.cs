@@ -3,8 +3,8 @@ using System.Net;
 namespace Toolkit.Backends;
 
 /// <summary>
-/// Something that I/O can be done on: a listening or connected socket. Opened or accepted by one backend, and used only
-/// with it, on its loop's thread, until it is released.
+/// Something that I/O can be done on: a listening or connected socket, a pipe, a terminal. Opened, adopted or accepted by one
+/// backend, and used only with it, on its loop's thread, until it is released.
 /// </summary>
 /// <remarks>
 /// A handle has three places for operations: one on the read side (receive or accept), one on the write side (send or
@@ -17,6 +17,9 @@ public abstract class IoHandle
 
     /// <summary>The backend that this handle belongs to.</summary>
     public IoBackend Backend { get; }
+
+    /// <summary>What it is that I/O is done on.</summary>
+    public IoHandleKind Kind { get; protected internal set; }
 
     /// <summary>Whether <see cref="IoBackend.Release"/> was called.</summary>
     public bool IsReleased { get; private set; }
@@ -50,7 +53,7 @@ public abstract class IoHandle
     {
         switch (operation)
         {
-            case ReceiveOperation or AcceptOperation or DatagramReceiveOperation when ReadSide is null:
+            case ReceiveOperation or AcceptOperation or DatagramReceiveOperation or ReadableOperation when ReadSide is null:
                 ReadSide = operation;
                 break;
             case SendOperation or ConnectOperation or DatagramSendOperation when WriteSide is null:

@@ -25,7 +25,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
 
     public override long BytesReceived => _bytesReceived;
 
-    public override bool IsReading => _lifecycle.CanRead && !_readingPaused && _upgrade is null;
+    public override bool IsReading => CanReceive && _lifecycle.CanRead && !_readingPaused && _upgrade is null;
 
     public override void PauseReading()
     {
@@ -55,6 +55,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
             return;
         }
 
+        RequireReceiving();
         if (!_lifecycle.CanRead)
         {
             throw new InvalidOperationException("The end of the stream was told; nothing can be given back to come before it.");
@@ -75,8 +76,10 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
     bool IReceiver.ProvidesBuffer => Protocol is BufferedProtocol && _lifecycle.CanRead;
 
     // Data for the protocol, or, while closing, data to throw away.
-    private bool WantsInput => _mayRead && !_inputEnded && _lifecycle.Current switch
+    private bool WantsInput => _mayRead && !_inputEnded && CanReceive && _lifecycle.Current switch
     {
+        // What is thrown away of a pipe or a terminal is nothing that a close would spoil.
+        ConnectionLifecycle.State.Closing when !IsSocket => false,
         ConnectionLifecycle.State.Closing => _discarded <= _origin.Options.DiscardLimit,
         _ => IsReading && _unread is not { IsEmpty: false },
     };
@@ -168,7 +171,11 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
             return;
         }
 
-        if (error != SocketError.Success)
+        if (IsReaderGone(error))
+        {
+            Close(CloseReason.PeerEnd); // nothing is lost with it
+        }
+        else if (error != SocketError.Success)
         {
             Fail(error);
         }
@@ -339,7 +346,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
         {
             Close(CloseReason.LocalClose);
         }
-        else if (!keepOpen)
+        else if (!keepOpen || !IsSocket)
         {
             Close(CloseReason.PeerEnd);
         }

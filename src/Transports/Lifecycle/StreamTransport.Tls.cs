@@ -66,6 +66,11 @@ internal sealed partial class StreamTransport : ITlsTransport, ITlsOwner
             throw new InvalidOperationException("The connection speaks TLS already, and there is no TLS within TLS.");
         }
 
+        if (!IsSocket)
+        {
+            throw new InvalidOperationException("TLS is for connections of sockets, and this is a pipe or a terminal.");
+        }
+
         if (_lifecycle.IsClosing)
         {
             throw new InvalidOperationException($"The connection is closing ({_closeReason}), and nothing new begins on it.");

@@ -24,7 +24,8 @@ internal sealed partial class StreamTransport : ISender, IFlushable
 
     public override long UnsentBytes => _output.Length;
 
-    public override bool CanWriteEof => _tls is null || (_tls.Info is { } info && TlsVersions.HasHalfClose(info.Protocol));
+    public override bool CanWriteEof => _tls is null ? _handle.Kind is IoHandleKind.Socket or IoHandleKind.PipeWriter
+        : _tls.Info is { } info && TlsVersions.HasHalfClose(info.Protocol);
 
     public override WriteLimits WriteLimits
     {
@@ -108,12 +109,16 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         VerifyAccess();
         if (!CanWriteEof && !_lifecycle.IsClosing)
         {
-            throw new NotSupportedException(_upgrade is null
+            throw !IsSocket ? NoEof() : new NotSupportedException(_upgrade is null
                 ? "Before TLS 1.3 no direction ends alone. Use Close, and have the peer told by a message of your own."
                 : "Within the TLS handshake no direction can end. Wait for StartTlsAsync.");
         }
 
-        if (_sendFault == SocketError.Success)
+        if (_handle.Kind == IoHandleKind.PipeWriter)
+        {
+            Close(CloseReason.LocalClose); // there is no other direction that would go on
+        }
+        else if (_sendFault == SocketError.Success)
         {
             Do(_lifecycle.On(ConnectionEvent.WriteEof));
         }
@@ -160,8 +165,9 @@ internal sealed partial class StreamTransport : ISender, IFlushable
     private WriteStatus? BeginWrite(long length)
     {
         VerifyAccess();
-        if (!_lifecycle.CanWrite)
+        if (!_lifecycle.CanWrite || !CanSend)
         {
+            RequireSending();
             return _lifecycle.IsClosing
                 ? WriteStatus.Closed
                 : throw new InvalidOperationException("Nothing can be written after WriteEof, which ended the sending side.");

@@ -177,7 +177,11 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
 
     private void Fail(SocketError error)
     {
-        if (error != SocketError.SocketError || _tls?.Fault is not { } fault)
+        if (!IsSocket)
+        {
+            Abort(ConnectionFault.ReasonOf(error), FaultOfPipe(error));
+        }
+        else if (error != SocketError.SocketError || _tls?.Fault is not { } fault)
         {
             Abort(ConnectionFault.ReasonOf(error), ConnectionFault.ToException(error));
         }
@@ -305,7 +309,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         _unread?.Clear();
         _upgrade?.End(_exception ?? new ConnectionException(_closeReason, "The connection has ended within the TLS handshake."));
         _upgrade = null;
-        if (graceful && !_inputEnded)
+        if (graceful && !_inputEnded && IsSocket)
         {
             if (_hangUp is not null)
             {
@@ -321,7 +325,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         else
         {
             // Who has reset the connection needs no reset, which would be a system call for nothing.
-            _handle.Backend.Release(_handle, reset: !graceful && _closeReason != CloseReason.Reset);
+            _handle.Backend.Release(_handle, reset: !graceful && IsSocket && _closeReason != CloseReason.Reset);
         }
 
         if (!IsSending)

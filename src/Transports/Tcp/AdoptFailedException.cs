@@ -2,7 +2,7 @@ using System.Net.Sockets;
 
 namespace Toolkit;
 
-/// <summary>A socket that was made elsewhere cannot be taken over. It is still its owner's.</summary>
+/// <summary>A socket, pipe or terminal that was made elsewhere cannot be taken over. It is still its owner's.</summary>
 public sealed class AdoptFailedException : IOException
 {
     /// <summary>Creates the exception for a socket.</summary>

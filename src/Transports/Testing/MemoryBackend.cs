@@ -116,7 +116,7 @@ internal sealed class MemoryBackend : TurnBackend
     {
         var end = (MemoryHandle)handle;
         bool isOver = end.HasEnded && end.PeerHasEnded;
-        if ((reset || end.Unread > end.Lent) && !isOver)
+        if ((reset || end.Unread > end.Lent) && !isOver && end.Kind == IoHandleKind.Socket)
         {
             end.Peer.Reset();
         }
@@ -191,6 +191,12 @@ internal sealed class MemoryBackend : TurnBackend
 
     private static int ServeHangUp(MemoryHandle end)
     {
+        if (end is { Kind: IoHandleKind.PipeWriter, Peer.IsReleased: true, HangUp: { State: IoOperationState.Armed } left })
+        {
+            End(left, SocketError.Shutdown);
+            return 1;
+        }
+
         if (end.HangUp is not { } watch || !IsListening(watch) || !(end.WasReset || (end.HasEnded && end.PeerHasEnded)))
         {
             return 0;
@@ -205,6 +211,12 @@ internal sealed class MemoryBackend : TurnBackend
         if (end.WasReset || end.HasEnded)
         {
             error = end.WasReset ? SocketError.ConnectionReset : SocketError.Shutdown;
+            return 0;
+        }
+
+        if (end.Peer.IsReleased && end.Kind == IoHandleKind.PipeWriter)
+        {
+            error = SocketError.Shutdown;
             return 0;
         }
 

@@ -33,6 +33,13 @@ internal sealed class MemoryHandle(IoBackend backend, EndPoint local, EndPoint r
     /// <summary>Whether the connection was reset from the other end.</summary>
     public bool WasReset { get; private set; }
 
+    /// <summary>Makes the two a pipe, whose directions are one.</summary>
+    public static void ConnectPipe(MemoryHandle reader, MemoryHandle writer)
+    {
+        reader.Kind = IoHandleKind.PipeReader;
+        writer.Kind = IoHandleKind.PipeWriter;
+    }
+
     public static void Connect(MemoryHandle first, MemoryHandle second)
     {
         first.Peer = second;

@@ -126,6 +126,10 @@ public sealed partial class ChaosBackend : IoBackend
         => _inner.Adopt(socket, isListening, out error) is { } adopted ? new ChaosHandle(this, adopted) : null;
 
     /// <inheritdoc/>
+    public override IoHandle? Adopt(SafeHandle file, IoHandleKind kind, out SocketError error)
+        => _inner.Adopt(file, kind, out error) is { } adopted ? new ChaosHandle(this, adopted) : null;
+
+    /// <inheritdoc/>
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
     {
         if (_errors.Chance(_options.OpenError))
@@ -387,6 +391,7 @@ public sealed partial class ChaosBackend : IoBackend
         {
             _chaos = chaos;
             Inner = inner;
+            Kind = inner.Kind;
         }
 
         /// <summary>The handle of the inner backend.</summary>
@@ -409,6 +414,8 @@ public sealed partial class ChaosBackend : IoBackend
 
         public WatchingSide? Watching { get; private set; }
 
+        public ReadableSide? Readable { get; private set; }
+
         /// <summary>Whether somebody is told of what is received.</summary>
         public bool IsRead => ReadSide is ReceiveOperation { State: IoOperationState.Armed or IoOperationState.Delivering };
 
@@ -422,6 +429,7 @@ public sealed partial class ChaosBackend : IoBackend
             DatagramSendOperation => SendingDatagrams ??= new DatagramSendingSide(_chaos, this),
             ReceiveOperation => Receiving ??= new ReceivingSide(_chaos, this),
             AcceptOperation => Accepting ??= new AcceptingSide(_chaos, this),
+            ReadableOperation => Readable ??= new ReadableSide(_chaos, this),
             HangUpOperation => Watching ??= new WatchingSide(_chaos, this),
             _ => Writing ??= new WritingSide(_chaos, this),
         };

@@ -122,7 +122,7 @@ internal sealed unsafe partial class EpollBackend : LinuxBackend<EpollHandle>
         SocketError error = operation switch
         {
             ConnectOperation connect => Connect(handle, connect),
-            ReceiveOperation or AcceptOperation => Want(handle, EpollEvents.Readable),
+            ReceiveOperation or AcceptOperation or ReadableOperation => Want(handle, EpollEvents.Readable),
             SendOperation or DatagramSendOperation => Want(handle, EpollEvents.Writable),
             DatagramReceiveOperation => WantHeld(handle) ? SocketError.InProgress : Want(handle, EpollEvents.Readable),
             _ => Want(handle, EpollEvents.None),
@@ -148,8 +148,7 @@ internal sealed unsafe partial class EpollBackend : LinuxBackend<EpollHandle>
         Unregister(closed);
         CloseDatagrams(closed);
         Handles.Remove(closed.Token);
-        closed.Unix?.Path?.Remove();
-        _ = Libc.Close(closed.Fd);
+        closed.CloseDescriptor();
     }
 
     protected override void Dispose(bool disposing)
@@ -163,8 +162,7 @@ internal sealed unsafe partial class EpollBackend : LinuxBackend<EpollHandle>
         {
             CloseDatagrams(handle);
             Handles.Remove(handle.Token);
-            handle.Unix?.Path?.Remove();
-            _ = Libc.Close(handle.Fd);
+            handle.CloseDescriptor();
         }
 
         _incoming?.Dispose();
@@ -271,6 +269,9 @@ internal sealed unsafe partial class EpollBackend : LinuxBackend<EpollHandle>
                 return Accept(handle, accept);
             case DatagramReceiveOperation { State: IoOperationState.Armed } datagrams:
                 return Receive(handle, datagrams);
+            case ReadableOperation { State: IoOperationState.Armed } readable:
+                End(readable, SocketError.Success);
+                return 1;
             default:
                 return 0;
         }
@@ -281,7 +282,7 @@ internal sealed unsafe partial class EpollBackend : LinuxBackend<EpollHandle>
         switch (handle.WriteSide)
         {
             case SendOperation { State: IoOperationState.Armed } send:
-                int sent = TrySend(handle.Fd, send, out SocketError error);
+                int sent = TrySend(handle, send, out SocketError error);
                 if (sent > 0)
                 {
                     EndSend(send, sent);
@@ -324,7 +325,9 @@ internal sealed unsafe partial class EpollBackend : LinuxBackend<EpollHandle>
         {
             fixed (byte* start = memory.Span)
             {
-                received = Libc.Receive(handle.Fd, start, (nuint)memory.Length, 0);
+                received = handle.Kind == IoHandleKind.Socket
+                    ? Libc.Receive(handle.Fd, start, (nuint)memory.Length, 0)
+                    : LinuxFile.Read(handle, start, (nuint)memory.Length);
             }
         }
 
@@ -461,7 +464,7 @@ internal sealed unsafe partial class EpollBackend : LinuxBackend<EpollHandle>
             Unregister(handle);
             if (handle.HangUp is { State: IoOperationState.Armed } watch)
             {
-                End(watch, LinuxSocket.TakeError(handle.Fd));
+                End(watch, LinuxFile.HangUpOf(handle));
                 return 1;
             }
 

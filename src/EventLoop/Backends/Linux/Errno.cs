@@ -8,6 +8,7 @@ internal static class Errno
 {
     public const int NotPermitted = 1;
     public const int Interrupted = 4;
+    public const int InputOutput = 5;
     public const int BadDescriptor = 9;
     public const int Again = 11;
     public const int OutOfMemory = 12;

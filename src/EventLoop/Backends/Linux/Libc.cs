@@ -73,6 +73,22 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "fcntl")]
     public static partial int Control(int fd, int command, int argument);
 
+    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "isatty")]
+    public static partial int IsTerminal(int fd);
+
+    /// <summary>statx, which is the same on every architecture, as the C library's other calls of the kind are not.</summary>
+    [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Status(int directory, string path, int flags, uint mask, FileStatus* status);
+
+    /// <summary>AT_EMPTY_PATH: the descriptor itself is asked about.</summary>
+    public const int StatusOfDescriptor = 0x1000;
+
+    /// <summary>STATX_BASIC_STATS.</summary>
+    public const uint StatusBasic = 0x7FF;
+
     [LibraryImport("libc", EntryPoint = "read")]
     public static partial nint Read(int fd, void* buffer, nuint length);
 
@@ -113,6 +129,34 @@ internal static unsafe partial class Libc
     {
         public long Seconds;
         public long Nanoseconds;
+    }
+
+    /// <summary>struct statx, as far as it is looked at.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    public struct FileStatus
+    {
+        [FieldOffset(20)]
+        public uint User;
+
+        [FieldOffset(28)]
+        public ushort Mode;
+
+        [FieldOffset(32)]
+        public ulong Inode;
+
+        /// <summary>The device that a device file stands for.</summary>
+        [FieldOffset(128)]
+        public uint OwnMajor;
+
+        [FieldOffset(132)]
+        public uint OwnMinor;
+
+        /// <summary>The device that the file is on.</summary>
+        [FieldOffset(136)]
+        public uint DeviceMajor;
+
+        [FieldOffset(140)]
+        public uint DeviceMinor;
     }
 
     [StructLayout(LayoutKind.Sequential)]

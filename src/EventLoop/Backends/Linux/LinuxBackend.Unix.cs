@@ -24,10 +24,10 @@ internal abstract unsafe partial class LinuxBackend<THandle>
     }
 
     /// <summary>Sends what was asked for, with its descriptors.</summary>
-    protected static int TrySend(int fd, SendOperation send, out SocketError error)
+    protected int TrySend(THandle handle, SendOperation send, out SocketError error)
         => send.Handles is { } handles
-            ? UnixSocket.TrySend(fd, send.Data.Span, [.. handles], out error)
-            : LinuxSocket.TrySend(fd, send.Data.Span, out error);
+            ? UnixSocket.TrySend(handle.Fd, send.Data.Span, [.. handles], out error)
+            : TrySend(handle, send.Data.Span, out error);
 
     /// <summary>Makes a handle of a connection that a listener has accepted.</summary>
     protected THandle AddAccepted(LinuxHandle listener, int fd, SocketName peer)

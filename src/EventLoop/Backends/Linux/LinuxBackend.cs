@@ -105,18 +105,58 @@ internal abstract unsafe partial class LinuxBackend<THandle> : IoBackend
         }
     }
 
+    public override IoHandle? Adopt(SafeHandle file, IoHandleKind kind, out SocketError error)
+    {
+        bool held = false;
+        try
+        {
+            file.DangerousAddRef(ref held);
+            int fd = LinuxFile.Adopt(
+                (int)file.DangerousGetHandle(), kind, out LinuxFileType type, out bool restoresBlocking, out error);
+            if (fd < 0)
+            {
+                return null;
+            }
+
+            THandle handle = AddHandle(fd, default, default);
+            handle.Kind = kind;
+            handle.FileType = type;
+            handle.RestoresBlocking = restoresBlocking;
+            return handle;
+        }
+        catch (ObjectDisposedException)
+        {
+            error = SocketError.NotSocket;
+            return null;
+        }
+        finally
+        {
+            if (held)
+            {
+                file.DangerousRelease();
+            }
+        }
+    }
+
     public override SocketError SetOption(IoHandle handle, IoOption option, int value)
         => ((THandle)handle).Datagrams is null
             ? LinuxSocket.SetOption(FdOf(handle), option, value)
             : SetDatagramOption((THandle)handle, option, value);
 
     public override int TrySend(IoHandle handle, ReadOnlySpan<byte> data, out SocketError error)
-        => LinuxSocket.TrySend(FdOf(handle), data, out error);
+        => handle.Kind == IoHandleKind.Socket
+            ? LinuxSocket.TrySend(FdOf(handle), data, out error)
+            : LinuxFile.TryWrite((LinuxHandle)handle, data, out error);
 
     public override long TrySend(IoHandle handle, ReadOnlySpan<ReadOnlyMemory<byte>> buffers, out SocketError error)
-        => LinuxSocket.TrySend(FdOf(handle), buffers, out error);
+        => handle.Kind == IoHandleKind.Socket
+            ? LinuxSocket.TrySend(FdOf(handle), buffers, out error)
+            : LinuxFile.TryWrite((LinuxHandle)handle, buffers, out error);
 
-    public override SocketError ShutdownSend(IoHandle handle) => LinuxSocket.ShutdownSend(FdOf(handle));
+    public override SocketError ShutdownSend(IoHandle handle)
+        => handle.Kind == IoHandleKind.Socket
+            ? LinuxSocket.ShutdownSend(FdOf(handle))
+            : SocketError.Success; // what has one direction ends with its close
 
     /// <summary>Begins to connect. <see cref="SocketError.InProgress"/> when the handle becomes writable at the end of it.</summary>
     protected static SocketError BeginConnect(ConnectOperation connect)

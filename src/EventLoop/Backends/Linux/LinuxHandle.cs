@@ -21,6 +21,14 @@ internal abstract class LinuxHandle : IoHandle
 
     public int Fd { get; }
 
+    /// <summary>
+    /// What the descriptor leads to, where the handle is of another kind than <see cref="IoHandleKind.Socket"/>.
+    /// </summary>
+    public LinuxFileType FileType { get; set; }
+
+    /// <summary>Whether the blocking mode is to be given back, since others have the same open file.</summary>
+    public bool RestoresBlocking { get; set; }
+
     /// <summary>The handle's place in the table of its backend: what the kernel is given to report.</summary>
     public ulong Token { get; set; }
 
@@ -44,6 +52,18 @@ internal abstract class LinuxHandle : IoHandle
     /// The local name of a connection that this listener has accepted: the one that it is bound to, unless that stands for all.
     /// </summary>
     public SocketName LocalNameOf(int accepted) => _local.Value.IsWildcard ? LinuxSocket.GetLocalName(accepted) : _local.Value;
+
+    /// <summary>Closes the descriptor.</summary>
+    public void CloseDescriptor()
+    {
+        if (RestoresBlocking)
+        {
+            LinuxFile.SetBlocking(Fd, isBlocking: true);
+        }
+
+        Unix?.Path?.Remove();
+        _ = Libc.Close(Fd);
+    }
 
     /// <summary>A connect has succeeded: the kernel has chosen what was left open.</summary>
     public void RefreshNames()

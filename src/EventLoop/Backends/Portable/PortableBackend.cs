@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Toolkit.Backends.Linux;
 
 namespace Toolkit.Backends.Portable;
 
@@ -103,7 +104,7 @@ internal sealed partial class PortableBackend : IoBackend
             told = TellPendingEnds(); // what was noticed while waiting
         }
 
-        timedOut &= told == 0 && _completed.IsEmpty;
+        timedOut &= told == 0 && !HasCompleted;
 
         // A count first: what completes on the spot is queued again, and must not keep this poll from returning.
         for (int count = Math.Min(_completed.Count, CompletionsPerPoll);
@@ -113,7 +114,12 @@ internal sealed partial class PortableBackend : IoBackend
             told += Complete(request);
         }
 
-        LastPoll = !_completed.IsEmpty ? PollEnding.HasMore : timedOut ? PollEnding.TimedOut : PollEnding.ToldAll;
+        if (OperatingSystem.IsLinux() && !_readyPipes.IsEmpty)
+        {
+            told += TellPipes();
+        }
+
+        LastPoll = HasCompleted ? PollEnding.HasMore : timedOut ? PollEnding.TimedOut : PollEnding.ToldAll;
         return told;
     }
 
@@ -134,12 +140,17 @@ internal sealed partial class PortableBackend : IoBackend
         => PortableSocket.Adopt(socket, isListening, out error) is { } adopted ? TryAddHandle(adopted, out error) : null;
 
     public override SocketError SetOption(IoHandle handle, IoOption option, int value)
-        => Own(handle).Datagrams is null
-            ? PortableSocket.SetOption(Own(handle).Socket, option, value)
+        => handle.Kind != IoHandleKind.Socket ? SocketError.ProtocolOption
+            : Own(handle).Datagrams is null ? PortableSocket.SetOption(Own(handle).Socket, option, value)
             : PortableSocket.SetDatagramOption(Own(handle).Socket, option, value);
 
     public override int TrySend(IoHandle handle, ReadOnlySpan<byte> data, out SocketError error)
     {
+        if (OperatingSystem.IsLinux() && handle is PortablePipe pipe)
+        {
+            return LinuxFile.TryWrite(pipe, data, out error);
+        }
+
         PortableHandle sender = Own(handle);
         if (sender.IsWriting)
         {
@@ -154,6 +165,11 @@ internal sealed partial class PortableBackend : IoBackend
 
     public override long TrySend(IoHandle handle, ReadOnlySpan<ReadOnlyMemory<byte>> buffers, out SocketError error)
     {
+        if (OperatingSystem.IsLinux() && handle is PortablePipe pipe)
+        {
+            return LinuxFile.TryWrite(pipe, buffers, out error);
+        }
+
         long total = 0;
         error = SocketError.Success;
         while (buffers.Length > 0 && error == SocketError.Success)
@@ -178,7 +194,8 @@ internal sealed partial class PortableBackend : IoBackend
         return total;
     }
 
-    public override SocketError ShutdownSend(IoHandle handle) => Own(handle).ShutdownSend();
+    public override SocketError ShutdownSend(IoHandle handle)
+        => handle.Kind == IoHandleKind.Socket ? Own(handle).ShutdownSend() : SocketError.Success;
 
     /// <summary>Something that was started has completed. Any thread.</summary>
     internal void OnCompleted(PortableRequest request)
@@ -197,6 +214,12 @@ internal sealed partial class PortableBackend : IoBackend
 
     protected override void Arm(IoOperation operation)
     {
+        if (OperatingSystem.IsLinux() && operation.Handle is PortablePipe pipe)
+        {
+            ArmPipe(pipe);
+            return;
+        }
+
         var handle = (PortableHandle)operation.Handle;
         switch (operation)
         {
@@ -222,7 +245,8 @@ internal sealed partial class PortableBackend : IoBackend
         {
             _blocked.Remove(blocked); // nothing of it is in flight
         }
-        else if (operation is SendOperation or ConnectOperation or DatagramSendOperation)
+        else if (operation is SendOperation or ConnectOperation or DatagramSendOperation
+            && operation.Handle.Kind == IoHandleKind.Socket)
         {
             ((PortableHandle)operation.Handle).Writing.IsOrphan = true;
         }
@@ -232,6 +256,12 @@ internal sealed partial class PortableBackend : IoBackend
 
     protected override void Close(IoHandle handle, bool reset)
     {
+        if (OperatingSystem.IsLinux() && handle is PortablePipe pipe)
+        {
+            ClosePipe(pipe);
+            return;
+        }
+
         var closed = (PortableHandle)handle;
         _handles.Remove(closed);
         closed.Close(reset);
@@ -242,6 +272,11 @@ internal sealed partial class PortableBackend : IoBackend
         if (!disposing || _disposed)
         {
             return;
+        }
+
+        if (OperatingSystem.IsLinux())
+        {
+            DisposePipes();
         }
 
         foreach (PortableHandle handle in _handles)
@@ -299,7 +334,7 @@ internal sealed partial class PortableBackend : IoBackend
     {
         bool timedOut = false;
         bool waits = untilTicks > Clock.Now;
-        while (!HasPendingEnds && _completed.IsEmpty && untilTicks > 0 && NextTry > Clock.Now)
+        while (!HasPendingEnds && !HasCompleted && untilTicks > 0 && NextTry > Clock.Now)
         {
             long now = Clock.Now;
             long until = _watches.Count > 0 ? Math.Min(untilTicks, _nextLook) : untilTicks;
@@ -316,7 +351,7 @@ internal sealed partial class PortableBackend : IoBackend
         // Nobody is that late but a process that was halted, or a callback that was slow. What has arrived meanwhile may have
         // yet to be queued by a thread of the runtime, and is to be told before those are timed out who have sent it. A halt
         // within the wait has held up those threads as well, so they have as long again.
-        long late = untilTicks > 0 && _completed.IsEmpty ? Clock.Now - untilTicks : 0;
+        long late = untilTicks > 0 && !HasCompleted ? Clock.Now - untilTicks : 0;
         if (late > HaltTicks)
         {
             Sleep(waits ? Math.Min(late, MaxGraceTicks) : MinGraceTicks);
@@ -342,7 +377,7 @@ internal sealed partial class PortableBackend : IoBackend
 
         // Up, never down: a timer must not find that it is still early, and the loop must not spin until it is due.
         long milliseconds = (ticks + TimeSpan.TicksPerMillisecond - 1) / TimeSpan.TicksPerMillisecond;
-        bool signalled = _completed.IsEmpty && _signal.WaitOne((int)milliseconds);
+        bool signalled = !HasCompleted && _signal.WaitOne((int)milliseconds);
         if (Interlocked.Exchange(ref _state, Awake) == Asleep)
         {
             return false;

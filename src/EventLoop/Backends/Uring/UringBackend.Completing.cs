@@ -50,6 +50,8 @@ internal sealed unsafe partial class UringBackend
         int told = work switch
         {
             Work.Receive when handle.Unix?.Receiver is { } receiver => CompleteReadable(handle, receiver, completion.Result),
+            Work.Receive when handle.Kind != IoHandleKind.Socket => CompleteReadable(handle, completion.Result),
+            Work.Send when handle.Kind != IoHandleKind.Socket => CompleteWritable(handle, completion.Result),
             Work.Receive => CompleteReceive(handle, completion),
             Work.Accept => CompleteAccept(handle, completion.Result),
             Work.Send => CompleteSend(handle, completion.Result),
@@ -295,7 +297,7 @@ internal sealed unsafe partial class UringBackend
             return 0; // the receive sees it, behind the data
         }
 
-        End(watch, LinuxSocket.TakeError(handle.Fd));
+        End(watch, LinuxFile.HangUpOf(handle));
         return 1;
     }
 

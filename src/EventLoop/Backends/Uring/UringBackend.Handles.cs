@@ -77,7 +77,7 @@ internal sealed unsafe partial class UringBackend
         }
 
         SocketError error = SocketError.WouldBlock;
-        int sent = result < 0 ? 0 : TrySend(handle.Fd, send, out error);
+        int sent = result < 0 ? 0 : TrySend(handle, send, out error);
         if (sent > 0)
         {
             EndSend(send, sent);

@@ -25,6 +25,13 @@ internal sealed unsafe partial class UringBackend
                 }
 
                 break;
+            case ReceiveOperation when handle.Kind != IoHandleKind.Socket:
+            case ReadableOperation:
+                StartPoll(handle, Work.Receive, IoUring.PollReadable, multishot: false);
+                break;
+            case SendOperation when handle.Kind != IoHandleKind.Socket:
+                StartPoll(handle, Work.Send, IoUring.PollWritable, multishot: false);
+                break;
             case ReceiveOperation:
                 StartReceive(handle);
                 break;

@@ -190,7 +190,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
         var handle = (UringHandle)operation.Handle;
         switch (operation)
         {
-            case SendOperation when handle.HasInFlight(Work.Send):
+            case SendOperation when handle.Kind == IoHandleKind.Socket && handle.HasInFlight(Work.Send):
                 Cancel(handle, Work.Send); // its memory is the kernel's until it has ended
                 return;
             case AcceptOperation:
@@ -219,8 +219,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
             Cancel(closed, work);
         }
 
-        closed.Unix?.Path?.Remove();
-        _ = Libc.Close(closed.Fd);
+        closed.CloseDescriptor();
         if (closed.InFlight == Work.None)
         {
             Handles.Remove(closed.Token);
@@ -252,9 +251,8 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
             if (!handle.IsReleased)
             {
                 handle.Leftovers?.Discard(_buffers);
-                handle.Unix?.Path?.Remove();
                 CloseDatagrams(handle);
-                _ = Libc.Close(handle.Fd);
+                handle.CloseDescriptor();
             }
 
             Handles.Remove(handle.Token);
