@@ -15,8 +15,8 @@ namespace Toolkit.Backends;
 /// </para>
 /// <list type="number">
 /// <item><description>
-/// Threads: everything belongs to the thread of <see cref="Attach"/>, or between runs to the loop's owner, except <see cref="Wake"/> and
-/// <see cref="Clock"/>, which any thread may use, before <see cref="Attach"/> and after disposal too.
+/// Threads: everything belongs to the thread of <see cref="Attach"/>, or between runs to the loop's owner, except
+/// <see cref="Wake"/> and <see cref="Clock"/>, which any thread may use, before <see cref="Attach"/> and after disposal too.
 /// </description></item>
 /// <item><description>
 /// Each arming ends exactly once, and everything is told from <see cref="Poll"/>, never from within
@@ -98,7 +98,9 @@ public abstract partial class IoBackend : IDisposable
     /// <summary>How the last <see cref="Poll"/> ended.</summary>
     public PollEnding LastPoll { get; protected set; }
 
-    /// <summary>Ends the wait of the current <see cref="Poll"/>, or else of the next. Any thread; many calls count as one.</summary>
+    /// <summary>
+    /// Ends the wait of the current <see cref="Poll"/>, or else of the next. Any thread; many calls count as one.
+    /// </summary>
     public abstract void Wake();
 
     /// <summary>
@@ -109,17 +111,17 @@ public abstract partial class IoBackend : IDisposable
     public abstract IoHandle? Open(in HandleSpec spec, out SocketError error);
 
     /// <summary>
-    /// Makes a handle of a TCP socket that was made elsewhere, which listens or is connected: a descriptor of the backend's own for
-    /// it, close-on-exec. The caller keeps the socket and closes it when it has what it wants; the two share what a descriptor
-    /// stands for, so the socket is non-blocking from here on.
+    /// Makes a handle of a TCP socket that was made elsewhere, which listens or is connected: a descriptor of the backend's own
+    /// for it, close-on-exec. The caller keeps the socket and closes it when it has what it wants; the two share what a
+    /// descriptor stands for, so the socket is non-blocking from here on.
     /// </summary>
     /// <param name="socket">The socket, on which nothing may be in flight.</param>
     /// <param name="isListening">Whether it is to be one that listens; otherwise it is to be a connection.</param>
     /// <param name="error">
-    /// Why it cannot be had: <see cref="SocketError.NotSocket"/>; <see cref="SocketError.SocketNotSupported"/> when it is no stream;
-    /// <see cref="SocketError.AddressFamilyNotSupported"/>; <see cref="SocketError.InvalidArgument"/> when it listens and should
-    /// not, or does not and should; <see cref="SocketError.NotConnected"/>; <see cref="SocketError.OperationNotSupported"/> where
-    /// there are no sockets, as in a simulation; or what the system says.
+    /// Why it cannot be had: <see cref="SocketError.NotSocket"/>; <see cref="SocketError.SocketNotSupported"/> when it is no
+    /// stream; <see cref="SocketError.AddressFamilyNotSupported"/>; <see cref="SocketError.InvalidArgument"/> when it listens and
+    /// should not, or does not and should; <see cref="SocketError.NotConnected"/>;
+    /// <see cref="SocketError.OperationNotSupported"/> where there are no sockets, as in a simulation; or what the system says.
     /// </param>
     /// <returns>The handle, or null.</returns>
     public virtual IoHandle? Adopt(Socket socket, bool isListening, out SocketError error)
@@ -216,8 +218,8 @@ public abstract partial class IoBackend : IDisposable
     public virtual IPAddress[] Resolve(string hostName) => Dns.GetHostAddresses(hostName);
 
     /// <summary>
-    /// Runs work that may block, with the execution context of this call, and then <paramref name="completed"/>; on a thread of the
-    /// pool, unless the backend has an idea of its own of what takes time. Neither throws.
+    /// Runs work that may block, with the execution context of this call, and then <paramref name="completed"/>; on a thread of
+    /// the pool, unless the backend has an idea of its own of what takes time. Neither throws.
     /// </summary>
     public virtual void RunInThread(Action work, Action completed)
         => ThreadPool.QueueUserWorkItem(
@@ -269,7 +271,9 @@ public abstract partial class IoBackend : IDisposable
         return count;
     }
 
-    /// <summary>Ends an operation now and tells its owner, who may submit it again at once. From <see cref="Poll"/> only.</summary>
+    /// <summary>
+    /// Ends an operation now and tells its owner, who may submit it again at once. From <see cref="Poll"/> only.
+    /// </summary>
     protected static void End(IoOperation operation, SocketError error)
     {
         ArgumentNullException.ThrowIfNull(operation);

@@ -40,8 +40,8 @@ public abstract class DatagramProtocol
     }
 
     /// <summary>
-    /// Something is wrong with a datagram that was sent, and with nothing else: the end point goes on. Always comes from the loop,
-    /// never within a send.
+    /// Something is wrong with a datagram that was sent, and with nothing else: the end point goes on. Always comes from the
+    /// loop, never within a send.
     /// </summary>
     /// <param name="exception">A <see cref="DatagramException"/>.</param>
     public virtual void ErrorReceived(Exception exception)

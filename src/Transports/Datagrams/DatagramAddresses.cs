@@ -9,7 +9,9 @@ internal static class DatagramAddresses
 {
     private const int MaxPathLength = 107;
 
-    /// <summary>Whether the path of a Unix socket fits the 108 bytes that there are for it and its NUL, if that is what it is.</summary>
+    /// <summary>
+    /// Whether the path of a Unix socket fits the 108 bytes that there are for it and its NUL, if that is what it is.
+    /// </summary>
     public static bool IsShortEnough(in DatagramAddress address)
         => address.Path is not { } path || Encoding.UTF8.GetByteCount(path) <= MaxPathLength;
 

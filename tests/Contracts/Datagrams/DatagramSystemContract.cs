@@ -93,7 +93,7 @@ public abstract class DatagramSystemContract(LoopUnderTest subject) : DatagramSu
     [InlineData(true, DatagramDropPolicy.Newest)]
     [InlineData(true, DatagramDropPolicy.Oldest)]
     [InlineData(false, DatagramDropPolicy.Newest)]
-    public void Send_PeerDoesNotTakeAny_PausesThenDrops_AndResumes(bool connected, DatagramDropPolicy policy) => RunDatagrams(async loop =>
+    public void Send_PeerTakesNone_PausesDropsAndResumes(bool connected, DatagramDropPolicy policy) => RunDatagrams(async loop =>
     {
         using var folder = new TemporaryFolder();
         RecordingDatagrams server = await OpenAsync(loop, AtPath(folder, "server"));
@@ -189,7 +189,8 @@ public abstract class DatagramSystemContract(LoopUnderTest subject) : DatagramSu
     [Fact]
     public void Broadcast_WithoutTheOption_IsNotAllowed() => RunDatagrams(async loop =>
     {
-        RecordingDatagrams client = await OpenAsync(loop, new DatagramOptions { LocalEndPoint = new IPEndPoint(IPAddress.Any, 0) });
+        RecordingDatagrams client = await OpenAsync(
+            loop, new DatagramOptions { LocalEndPoint = new IPEndPoint(IPAddress.Any, 0) });
 
         client.Transport.SendTo(s_hello, DatagramAddress.Parse("255.255.255.255:9"));
         await UntilAsync(loop, () => client.Faults.Count == 1);

@@ -112,7 +112,9 @@ internal abstract unsafe partial class LinuxBackend<THandle> : IoBackend
 
     public override SocketError ShutdownSend(IoHandle handle) => LinuxSocket.ShutdownSend(FdOf(handle));
 
-    /// <summary>Begins to connect. <see cref="SocketError.InProgress"/> when the handle becomes writable at the end of it.</summary>
+    /// <summary>
+    /// Begins to connect. <see cref="SocketError.InProgress"/> when the handle becomes writable at the end of it.
+    /// </summary>
     protected static SocketError BeginConnect(ConnectOperation connect)
     {
         var handle = (LinuxHandle)connect.Handle;
