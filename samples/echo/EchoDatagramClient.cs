@@ -1,8 +1,8 @@
 namespace Toolkit.Samples.Echo;
 
 /// <summary>
-/// The client over UDP: each line of standard input is a datagram, whose answer goes to standard output. One that is not answered in
-/// time is lost, and counted.
+/// The client over UDP: each line of standard input is a datagram, whose answer goes to standard output. One that is not answered
+/// in time is lost, and counted.
 /// </summary>
 internal sealed class EchoDatagramClient : DatagramProtocol
 {
@@ -53,6 +53,8 @@ internal sealed class EchoDatagramClient : DatagramProtocol
         _answered?.TrySetResult(); // nobody will answer
     }
 
+    private bool WasRefused => _fault is not null;
+
     private async Task<int> TalkAsync(EventLoop loop)
     {
         using Stream input = Console.OpenStandardInput();
@@ -98,6 +100,6 @@ internal sealed class EchoDatagramClient : DatagramProtocol
         }
 
         _answered = null;
-        return isInTime && _fault is null;
+        return isInTime && !WasRefused;
     }
 }

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace Toolkit.Samples.Echo;
 
 /// <summary>
-/// Answers each datagram with itself, and so nobody with more than they have sent: an address may be forged, and whoever has it is
-/// not to be flooded by us. What the clients' side does not take is dropped, and counted.
+/// Answers each datagram with itself, and so nobody with more than they have sent: an address may be forged, and whoever has it
+/// is not to be flooded by us. What the clients' side does not take is dropped, and counted.
 /// </summary>
 internal sealed class EchoDatagrams : DatagramProtocol
 {
@@ -50,8 +50,9 @@ internal sealed class EchoDatagrams : DatagramProtocol
 
         (DatagramTransport transport, EchoDatagrams echo) = await loop.CreateDatagramEndpointAsync(
             () => new EchoDatagrams(),
-            new DatagramOptions { LocalEndPoint = new IPEndPoint(address, port), SurvivesCallbackErrors = true });
-        Console.Out.WriteLine($"listening on udp://{transport.LocalEndPoint} with {loop.BackendName}, pid {Environment.ProcessId}");
+            new DatagramOptions { LocalEndPoint = new IPEndPoint(address, port) });
+        Console.Out.WriteLine(
+            $"listening on udp://{transport.LocalEndPoint} with {loop.BackendName}, pid {Environment.ProcessId}");
 
         int signals = 0;
         void OnSignal()

@@ -16,7 +16,9 @@ public sealed partial class GuideTests
     [Fact]
     public void Datagrams_ShowsTheSampleAsItIs()
         => Assert.Contains(
-            $"```csharp\n{Read("samples/echo/EchoDatagrams.cs")}```\n", Read("docs/guide/datagrams.md"), StringComparison.Ordinal);
+            $"```csharp\n{Read("samples/echo/EchoDatagrams.cs")}```\n",
+            Read("docs/guide/datagrams.md"),
+            StringComparison.Ordinal);
 
     [Fact]
     public void Observing_HasEveryInstrumentAndActivity()

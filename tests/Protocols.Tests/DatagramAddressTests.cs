@@ -115,6 +115,7 @@ public sealed class DatagramAddressTests
         Assert.Throws<ArgumentOutOfRangeException>(() => new DatagramQueueLimits(-1));
         Assert.Throws<ArgumentOutOfRangeException>(() => new DatagramQueueLimits(10, low: 11));
         Assert.Throws<ArgumentOutOfRangeException>(() => new DatagramQueueLimits(10, capacity: 9));
-        Assert.Equal((10, 2, 1024 * 1024), (new DatagramQueueLimits(10).High, new DatagramQueueLimits(10).Low, new DatagramQueueLimits(10).Capacity));
+        var limits = new DatagramQueueLimits(10);
+        Assert.Equal((10, 2, 1024 * 1024), (limits.High, limits.Low, limits.Capacity));
     }
 }

@@ -118,7 +118,8 @@ public abstract class DatagramPeerTests(LoopKind kind)
             if (isKnown)
             {
                 // The name of the question, type A, class IN, a minute, four bytes.
-                ((ReadOnlySpan<byte>)[0xc0, HeaderLength, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 42]).CopyTo(response.AsSpan(questionEnd));
+                ReadOnlySpan<byte> answer = [0xc0, HeaderLength, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 42];
+                answer.CopyTo(response.AsSpan(questionEnd));
             }
 
             Transport.SendTo(response, from);

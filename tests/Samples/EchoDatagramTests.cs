@@ -38,7 +38,8 @@ public sealed class EchoDatagramTests
 
         Assert.Equal(1, await client.WaitForExitAsync());
         Assert.Equal("", client.Output);
-        Assert.StartsWith("1 of 1 lines were not answered. Nobody takes datagrams at 127.0.0.1:", client.Errors, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "1 of 1 lines were not answered. Nobody takes datagrams at 127.0.0.1:", client.Errors, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -73,15 +73,21 @@ public enum IoOption
     /// <summary>The same of a datagram to a group (IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS); 0 to 255.</summary>
     MulticastTimeToLive,
 
-    /// <summary>Whether datagrams to a group reach members on this machine (IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP); 0 or 1.</summary>
+    /// <summary>
+    /// Whether datagrams to a group reach members on this machine (IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP); 0 or 1.
+    /// </summary>
     MulticastLoopback,
 
     /// <summary>The index of the interface by which datagrams to groups leave (IP_MULTICAST_IF, IPV6_MULTICAST_IF).</summary>
     MulticastInterface,
 
-    /// <summary>Have the kernel cut what is sent into datagrams (UDP_SEGMENT, Linux 4.18). Setting it to 1 asks whether it can.</summary>
+    /// <summary>
+    /// Have the kernel cut what is sent into datagrams (UDP_SEGMENT, Linux 4.18). Setting it to 1 asks whether it can.
+    /// </summary>
     SegmentationOffload,
 
-    /// <summary>Have the kernel hand over several received datagrams at once (UDP_GRO, Linux 5.0); 0 or 1. They are told one by one.</summary>
+    /// <summary>
+    /// Have the kernel hand over several received datagrams at once (UDP_GRO, Linux 5.0); 0 or 1. They are told one by one.
+    /// </summary>
     ReceiveOffload,
 }

@@ -16,8 +16,8 @@ namespace Toolkit.Backends;
 /// </para>
 /// <list type="number">
 /// <item><description>
-/// Threads: everything belongs to the thread of <see cref="Attach"/>, or between runs to the loop's owner, except <see cref="Wake"/> and
-/// <see cref="Clock"/>, which any thread may use, before <see cref="Attach"/> and after disposal too.
+/// Threads: everything belongs to the thread of <see cref="Attach"/>, or between runs to the loop's owner, except
+/// <see cref="Wake"/> and <see cref="Clock"/>, which any thread may use, before <see cref="Attach"/> and after disposal too.
 /// </description></item>
 /// <item><description>
 /// Each arming ends exactly once, and everything is told from <see cref="Poll"/>, never from within
@@ -102,7 +102,9 @@ public abstract partial class IoBackend : IDisposable
     /// <summary>How the last <see cref="Poll"/> ended.</summary>
     public PollEnding LastPoll { get; protected set; }
 
-    /// <summary>Ends the wait of the current <see cref="Poll"/>, or else of the next. Any thread; many calls count as one.</summary>
+    /// <summary>
+    /// Ends the wait of the current <see cref="Poll"/>, or else of the next. Any thread; many calls count as one.
+    /// </summary>
     public abstract void Wake();
 
     /// <summary>

@@ -126,12 +126,14 @@ public readonly struct DatagramAddress : IEquatable<DatagramAddress>, ISpanForma
 
     /// <summary>The address of a Unix socket.</summary>
     /// <param name="path">Its path, or behind a NUL a name of the abstract namespace.</param>
-    /// <exception cref="ArgumentException">The path is empty, or has a NUL within, which only an abstract name may have.</exception>
+    /// <exception cref="ArgumentException">
+    /// The path is empty, or has a NUL within, which only an abstract name may have.
+    /// </exception>
     public static DatagramAddress FromPath(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         return path[0] != '\0' && path.Contains('\0', StringComparison.Ordinal)
-            ? throw new ArgumentException("A path has no NUL within. Only the name of an abstract socket begins with one.", nameof(path))
+            ? throw new ArgumentException("A path has no NUL in it. Only an abstract name begins with one.", nameof(path))
             : new DatagramAddress(path);
     }
 
@@ -250,7 +252,8 @@ public readonly struct DatagramAddress : IEquatable<DatagramAddress>, ISpanForma
         ReadOnlySpan<char> host = s[..colon];
         if (host is ['[', .. var inner, ']'])
         {
-            if (!inner.Contains(':') || !IPAddress.TryParse(inner, out IPAddress? v6) || v6.AddressFamily != AddressFamily.InterNetworkV6)
+            if (!inner.Contains(':') || !IPAddress.TryParse(inner, out IPAddress? v6)
+                || v6.AddressFamily != AddressFamily.InterNetworkV6)
             {
                 return false;
             }

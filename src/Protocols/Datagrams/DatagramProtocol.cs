@@ -9,9 +9,9 @@ namespace Toolkit;
 /// with a pause. They run with the loop's synchronization context and the execution context in which the end point was created.
 /// </para>
 /// <para>
-/// An exception out of any of them is reported to the loop's exception handler and aborts the end point, so that
-/// <see cref="ConnectionLost"/> is told that exception, unless the end point was made to go on
-/// (<c>DatagramOptions.SurvivesCallbackErrors</c>); out of <see cref="ConnectionLost"/> it is only reported.
+/// An exception out of any of them is reported to the loop's exception handler, and the end point goes on: many peers share it,
+/// and a datagram of one of them that finds a flaw in the protocol must not end it for the others. Out of
+/// <see cref="ConnectionMade"/> it ends the end point, and whoever creates it is thrown the exception.
 /// </para>
 /// </remarks>
 public abstract class DatagramProtocol
@@ -40,8 +40,8 @@ public abstract class DatagramProtocol
     }
 
     /// <summary>
-    /// Something is wrong with a datagram that was sent, and with nothing else: the end point goes on. Always comes from the loop,
-    /// never within a send.
+    /// Something is wrong with a datagram that was sent, and with nothing else: the end point goes on. Always comes from the
+    /// loop, never within a send.
     /// </summary>
     /// <param name="exception">A <see cref="DatagramException"/>.</param>
     public virtual void ErrorReceived(Exception exception)

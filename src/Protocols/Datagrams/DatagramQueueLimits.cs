@@ -8,7 +8,9 @@ public enum DatagramDropPolicy
     /// <summary>The one that was to be sent now is not taken. The default: what was accepted stays accepted.</summary>
     Newest,
 
-    /// <summary>Those that have waited longest give way: for what is worthless once it is old, such as the state of a game.</summary>
+    /// <summary>
+    /// Those that have waited longest give way: for what is worthless once it is old, such as the state of a game.
+    /// </summary>
     Oldest,
 }
 

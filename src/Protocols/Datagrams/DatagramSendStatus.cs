@@ -10,7 +10,8 @@ public enum DatagramSendStatus
     Accepted,
 
     /// <summary>
-    /// It was taken, and more than the high-water mark is unsent: send no more until <see cref="DatagramProtocol.ResumeWriting"/>.
+    /// It was taken, and more than the high-water mark is unsent: send no more until
+    /// <see cref="DatagramProtocol.ResumeWriting"/>.
     /// </summary>
     AcceptedOverHighWater,
 

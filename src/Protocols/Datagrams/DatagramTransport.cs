@@ -81,9 +81,9 @@ public abstract class DatagramTransport
 
     /// <summary>
     /// Sends a datagram to the peer of a connected end point. Never blocks, and never throws for what the network does: it leaves
-    /// whole, with the other sends of the running callbacks and in their order, and waits in a bounded queue when the system takes
-    /// no more. The memory is the caller's again when the call returns. <see cref="DatagramProtocol.PauseWriting"/> is called from
-    /// within, when the high-water mark is passed.
+    /// whole, with the other sends of the running callbacks and in their order, and waits in a bounded queue when the system
+    /// takes no more. The memory is the caller's again when the call returns. <see cref="DatagramProtocol.PauseWriting"/> is
+    /// called from within, when the high-water mark is passed.
     /// </summary>
     /// <param name="data">The bytes, of which there may be none.</param>
     /// <returns>Whether it was taken, and whether to wait before sending more.</returns>
@@ -114,8 +114,8 @@ public abstract class DatagramTransport
     public abstract DatagramSendStatus SendSegments(ReadOnlySpan<byte> data, int segmentSize, in DatagramAddress to = default);
 
     /// <summary>
-    /// Receives no more until <see cref="ResumeReading"/>: the system keeps what its buffer holds and drops the rest. Any number of
-    /// calls count as one; nothing on a closing end point.
+    /// Receives no more until <see cref="ResumeReading"/>: the system keeps what its buffer holds and drops the rest. Any number
+    /// of calls count as one; nothing on a closing end point.
     /// </summary>
     public abstract void PauseReading();
 

@@ -12,19 +12,21 @@ public static class DatagramEndpoints
     extension(EventLoop loop)
     {
         /// <summary>
-        /// Makes a datagram end point: bound, connected, or both. Then the protocol is made and told of it, and then this returns.
-        /// A wait of the current scope, though it waits for nothing. Loop thread only.
+        /// Makes a datagram end point: bound, connected, or both. Then the protocol is made and told of it, and then this
+        /// returns. A wait of the current scope, though it waits for nothing. Loop thread only.
         /// </summary>
         /// <param name="factory">Makes the protocol; called once, when there is a socket for it.</param>
         /// <param name="options">The addresses, and how the end point behaves.</param>
         /// <param name="cancellationToken">When cancelled, nothing begins.</param>
         /// <returns>The transport and its protocol.</returns>
-        /// <exception cref="ArgumentException">The options contradict each other or are out of range; the message says which.</exception>
+        /// <exception cref="ArgumentException">
+        /// The options contradict each other or are out of range; the message says which.
+        /// </exception>
         /// <exception cref="DatagramEndpointFailedException">The system does not let us; the message says why.</exception>
         /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
         /// <remarks>
-        /// What <paramref name="factory"/> or <see cref="DatagramProtocol.ConnectionMade"/> throws comes out of here too, with the
-        /// end point aborted.
+        /// What <paramref name="factory"/> or <see cref="DatagramProtocol.ConnectionMade"/> throws comes out of here too, with
+        /// the end point aborted.
         /// </remarks>
         public Task<DatagramEndpoint<TProtocol>> CreateDatagramEndpointAsync<TProtocol>(
             Func<TProtocol> factory, DatagramOptions options, CancellationToken cancellationToken = default)
@@ -51,13 +53,15 @@ public static class DatagramEndpoints
 
         /// <summary>
         /// Makes an end point that is connected to a host by name or address. The name is checked and resolved off the loop; the
-        /// first of its addresses is taken that is of the local end point's family, if there is one. Otherwise as the overload that
-        /// takes options alone.
+        /// first of its addresses is taken that is of the local end point's family, if there is one. Otherwise as the overload
+        /// that takes options alone.
         /// </summary>
         /// <param name="factory">Makes the protocol; called once, when there is a socket for it.</param>
         /// <param name="host">A name, or an IP address in its usual form.</param>
         /// <param name="port">1 to 65535.</param>
-        /// <param name="options">How the end point behaves, without <see cref="DatagramOptions.RemoteEndPoint"/>; null for the defaults.</param>
+        /// <param name="options">
+        /// How the end point behaves, without <see cref="DatagramOptions.RemoteEndPoint"/>; null for the defaults.
+        /// </param>
         /// <param name="cancellationToken">Gives up, and leaves nothing behind; so does the scope.</param>
         /// <returns>The transport and its protocol.</returns>
         /// <exception cref="ArgumentException">The host can be neither a name nor an address; the port is no port; the options
@@ -82,7 +86,8 @@ public static class DatagramEndpoints
             options ??= new DatagramOptions();
             if (options.RemoteEndPoint is not null)
             {
-                throw new ArgumentException($"The host is the peer. Leave out {nameof(DatagramOptions.RemoteEndPoint)}.", nameof(options));
+                throw new ArgumentException(
+                    $"The host is the peer. Leave out {nameof(DatagramOptions.RemoteEndPoint)}.", nameof(options));
             }
 
             (options with { RemoteEndPoint = new IPEndPoint(FamilyAddress(options), port) }).Validate();

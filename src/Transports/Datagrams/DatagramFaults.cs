@@ -7,7 +7,8 @@ namespace Toolkit.Transports;
 internal static class DatagramFaults
 {
     /// <summary>Whether the system tells it once, of a datagram, and has nothing against the next.</summary>
-    public static bool IsOfOneDatagram(SocketError error) => FaultOf(error) is not (DatagramFault.Other or DatagramFault.NoResources);
+    public static bool IsOfOneDatagram(SocketError error)
+        => FaultOf(error) is not (DatagramFault.Other or DatagramFault.NoResources);
 
     public static DatagramException ToException(SocketError error, in IoAddress peer)
     {
@@ -20,8 +21,8 @@ internal static class DatagramFaults
             DatagramFault.Unreachable => $"There is no way to {whom}.",
             DatagramFault.TooLong => $"A datagram to {whom} was longer than the way takes whole.",
             DatagramFault.NotAllowed
-                => $"The system does not allow a datagram to {whom}. If that is a broadcast address, set {nameof(DatagramOptions)}."
-                    + $"{nameof(DatagramOptions.Broadcast)}.",
+                => $"The system does not allow a datagram to {whom}. If that is a broadcast address, set "
+                    + $"{nameof(DatagramOptions)}.{nameof(DatagramOptions.Broadcast)}.",
             DatagramFault.NoResources => $"The system has no memory for a datagram to {whom}.",
             _ => $"A datagram to {whom} failed: {error}.",
         };

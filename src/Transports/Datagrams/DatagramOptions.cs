@@ -14,8 +14,8 @@ public sealed record DatagramOptions
     public const int MaxReceiveSize = DatagramReceiveOperation.MaxReceiveSize;
 
     /// <summary>
-    /// Where the end point is bound: an <see cref="IPEndPoint"/>, whose port 0 leaves the choice to the system and whose <c>::</c>
-    /// means IPv6 only; or a <see cref="UnixDomainSocketEndPoint"/>. Null leaves it to the system.
+    /// Where the end point is bound: an <see cref="IPEndPoint"/>, whose port 0 leaves the choice to the system and whose
+    /// <c>::</c> means IPv6 only; or a <see cref="UnixDomainSocketEndPoint"/>. Null leaves it to the system.
     /// </summary>
     /// <remarks>
     /// The file of a Unix socket is for its owner alone (mode 0600), replaces one that a killed process has left behind, and is
@@ -33,14 +33,14 @@ public sealed record DatagramOptions
     public bool Broadcast { get; init; }
 
     /// <summary>
-    /// Let others bind the same address (SO_REUSEADDR). For receivers of a multicast group only: of an address that two have bound,
-    /// one of them gets what is sent to it, whoever asked last, which is how a stranger steals datagrams.
+    /// Let others bind the same address (SO_REUSEADDR). For receivers of a multicast group only: of an address that two have
+    /// bound, one of them gets what is sent to it, whoever asked last, which is how a stranger steals datagrams.
     /// </summary>
     public bool ReuseAddress { get; init; }
 
     /// <summary>
-    /// Let several sockets of one user share the port, among which the kernel deals out the peers (SO_REUSEPORT): for a loop on each
-    /// core.
+    /// Let several sockets of one user share the port, among which the kernel deals out the peers (SO_REUSEPORT): for a loop on
+    /// each core.
     /// </summary>
     public bool ReusePort { get; init; }
 
@@ -50,7 +50,9 @@ public sealed record DatagramOptions
     /// <summary>The same of datagrams to a multicast group, 0 to 255; null leaves it to the system, which takes 1.</summary>
     public int? MulticastTimeToLive { get; init; }
 
-    /// <summary>Whether datagrams to a group reach its members on this machine; null leaves it to the system, which says yes.</summary>
+    /// <summary>
+    /// Whether datagrams to a group reach its members on this machine; null leaves it to the system, which says yes.
+    /// </summary>
     public bool? MulticastLoopback { get; init; }
 
     /// <summary>
@@ -91,15 +93,6 @@ public sealed record DatagramOptions
     /// same. Where it cannot, nothing is different.
     /// </summary>
     public bool ReceiveOffload { get; init; }
-
-    /// <summary>
-    /// Go on after an exception out of <see cref="DatagramProtocol.DatagramReceived"/>,
-    /// <see cref="DatagramProtocol.ErrorReceived"/>, <see cref="DatagramProtocol.PauseWriting"/> or
-    /// <see cref="DatagramProtocol.ResumeWriting"/>, once it was reported, as asyncio does: for a service of many peers, of whom
-    /// one that finds a flaw in the protocol must not end it for the others. Off by default: it aborts the end point, as it does a
-    /// connection.
-    /// </summary>
-    public bool SurvivesCallbackErrors { get; init; }
 
     /// <summary>
     /// How long a close goes on without a datagram leaving before it becomes an abort. 30 seconds by default.
@@ -203,8 +196,8 @@ public sealed record DatagramOptions
                 break;
             default:
                 throw new ArgumentException(
-                    $"{name} is an {nameof(IPEndPoint)} or a {nameof(UnixDomainSocketEndPoint)}. To look up a name, use the overload "
-                    + "that takes a host.",
+                    $"{name} is an {nameof(IPEndPoint)} or a {nameof(UnixDomainSocketEndPoint)}. To look up a name, use the "
+                    + "overload that takes a host.",
                     name);
         }
     }

@@ -5,8 +5,8 @@ using Toolkit.Backends;
 namespace Toolkit.Transports;
 
 /// <summary>
-/// Datagrams that were accepted and have not left, in their order. Their bytes lie in pinned blocks, which a batch of them is sent
-/// from as it is; an end point that has nothing to send has none.
+/// Datagrams that were accepted and have not left, in their order. Their bytes lie in pinned blocks, which a batch of them is
+/// sent from as it is; an end point that has nothing to send has none.
 /// </summary>
 internal sealed class DatagramQueue
 {

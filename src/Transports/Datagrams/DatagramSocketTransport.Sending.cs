@@ -339,8 +339,8 @@ internal sealed partial class DatagramSocketTransport : IDatagramSender, IFlusha
 
     private void AwaitRoom(SocketError error)
     {
-        // To a Unix socket that is not connected the system says at any time that there is room, for it does not know whose; and so it
-        // does when it is short of memory.
+        // To a Unix socket that is not connected the system says at any time that there is room, for it does not know whose; and
+        // so it does when it is short of memory.
         if (error == SocketError.NoBufferSpaceAvailable || (_family == AddressFamily.Unix && _peer.IsNone))
         {
             _isRetrying = true;

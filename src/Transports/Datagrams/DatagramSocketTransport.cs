@@ -10,19 +10,21 @@ namespace Toolkit.Transports;
 /// </summary>
 /// <remarks>
 /// <para>
-/// Sends are joined: they are copied into <see cref="DatagramQueue"/>, and the loop flushes once per batch of callbacks, so that what
-/// a batch of received datagrams was answered with leaves in one system call, too. When the operating system takes no more, the
-/// first becomes a send operation, and until that ends nothing else is tried; so the resumption after a pause always comes from the
-/// loop.
+/// Sends are joined: they are copied into <see cref="DatagramQueue"/>, and the loop flushes once per batch of callbacks, so that
+/// what a batch of received datagrams was answered with leaves in one system call, too. When the operating system takes no more,
+/// the first becomes a send operation, and until that ends nothing else is tried; so the resumption after a pause always comes
+/// from the loop.
 /// </para>
 /// <para>
-/// Of errors none ends the end point. What the system says to a receive is told at once, since a poll is what it comes from; what it
-/// says to a send is told by a post, because a send never calls back.
+/// Of errors none ends the end point. What the system says to a receive is told at once, since a poll is what it comes from; what
+/// it says to a send is told by a post, because a send never calls back.
 /// </para>
 /// </remarks>
 internal sealed partial class DatagramSocketTransport : DatagramTransport, IDatagramReceiver, ILoopResident
 {
-    /// <summary>UDP has 16 bits for the length of a datagram with its header of 8, and IPv4 for that with its own of 20.</summary>
+    /// <summary>
+    /// UDP has 16 bits for the length of a datagram with its header of 8, and IPv4 for that with its own of 20.
+    /// </summary>
     private const int MaxLengthV4 = 65_507;
     private const int MaxLengthV6 = 65_527;
 
@@ -124,7 +126,8 @@ internal sealed partial class DatagramSocketTransport : DatagramTransport, IData
         }
         catch (Exception exception)
         {
-            Report(exception, nameof(DatagramProtocol.ConnectionMade), aborts: true);
+            Report(exception, nameof(DatagramProtocol.ConnectionMade), "is aborted");
+            Abort(CloseReason.ProtocolError, exception);
             return exception;
         }
 
@@ -147,9 +150,11 @@ internal sealed partial class DatagramSocketTransport : DatagramTransport, IData
         UpdateReading();
     }
 
-    public override void JoinGroup(IPAddress group, int interfaceIndex = 0) => SetMembership(group, interfaceIndex, isMember: true);
+    public override void JoinGroup(IPAddress group, int interfaceIndex = 0)
+        => SetMembership(group, interfaceIndex, isMember: true);
 
-    public override void LeaveGroup(IPAddress group, int interfaceIndex = 0) => SetMembership(group, interfaceIndex, isMember: false);
+    public override void LeaveGroup(IPAddress group, int interfaceIndex = 0)
+        => SetMembership(group, interfaceIndex, isMember: false);
 
     public override void Close()
     {
@@ -299,20 +304,10 @@ internal sealed partial class DatagramSocketTransport : DatagramTransport, IData
         }
     }
 
-    private void Report(Exception exception, string member) => Report(exception, member, !_options.SurvivesCallbackErrors);
-
-    private void Report(Exception exception, string member, bool aborts)
-    {
-        _loop.ReportError(new DatagramTransportError(
-            $"{Protocol.GetType().Name}.{member} threw; the end point {(aborts ? "is aborted" : "goes on")}.",
-            exception,
-            this,
-            Protocol));
-        if (aborts)
-        {
-            Abort(CloseReason.ProtocolError, exception);
-        }
-    }
+    // And goes on: many peers share the end point, and the one who has found the flaw is not to end it for the others.
+    private void Report(Exception exception, string member, string outcome = "goes on")
+        => _loop.ReportError(new DatagramTransportError(
+            $"{Protocol.GetType().Name}.{member} threw; the end point {outcome}.", exception, this, Protocol));
 
     private void OnLoopShutdownExpired()
         => Abort(CloseReason.LoopShutdown, new ConnectionException(CloseReason.LoopShutdown, "The loop was shut down."));

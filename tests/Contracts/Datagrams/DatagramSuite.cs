@@ -4,7 +4,9 @@ using System.Text;
 
 namespace Toolkit.Tests.Contracts;
 
-/// <summary>What the suites of datagrams have in common. Both ends of a conversation are end points of the loop under test.</summary>
+/// <summary>
+/// What the suites of datagrams have in common. Both ends of a conversation are end points of the loop under test.
+/// </summary>
 public abstract class DatagramSuite(LoopUnderTest subject) : LoopContract(subject)
 {
     private readonly List<RecordingDatagrams> _recorded = [];
@@ -24,7 +26,8 @@ public abstract class DatagramSuite(LoopUnderTest subject) : LoopContract(subjec
         }
     }
 
-    protected async Task<RecordingDatagrams> OpenAsync(EventLoop loop, DatagramOptions options, RecordingDatagrams? protocol = null)
+    protected async Task<RecordingDatagrams> OpenAsync(
+        EventLoop loop, DatagramOptions options, RecordingDatagrams? protocol = null)
     {
         protocol ??= new RecordingDatagrams();
         _recorded.Add(protocol);

@@ -5,8 +5,8 @@ using Toolkit.Backends;
 namespace Toolkit.Simulation;
 
 /// <content>
-/// Datagrams, of which an injected error concerns one, and never the socket. None is lost, doubled or put out of order here: that is
-/// for the network, of which <see cref="LinkConditions"/> has one.
+/// Datagrams, of which an injected error concerns one, and never the socket. None is lost, doubled or put out of order here: that
+/// is for the network, of which <see cref="LinkConditions"/> has one.
 /// </content>
 public sealed partial class ChaosBackend
 {

@@ -425,7 +425,8 @@ public sealed partial class ChaosBackend : IoBackend
 
         public Side SideOf(IoOperation operation) => operation switch
         {
-            DatagramReceiveOperation receive => ReceivingDatagrams ??= new DatagramReceivingSide(_chaos, this, receive.ReceiveSize),
+            DatagramReceiveOperation { ReceiveSize: var size }
+                => ReceivingDatagrams ??= new DatagramReceivingSide(_chaos, this, size),
             DatagramSendOperation => SendingDatagrams ??= new DatagramSendingSide(_chaos, this),
             ReceiveOperation => Receiving ??= new ReceivingSide(_chaos, this),
             AcceptOperation => Accepting ??= new AcceptingSide(_chaos, this),

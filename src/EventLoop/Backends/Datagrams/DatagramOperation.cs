@@ -14,16 +14,16 @@ public interface IDatagramReceiver
     bool OnDatagram(ReadOnlySpan<byte> data, in IoAddress from, bool isTruncated);
 
     /// <summary>
-    /// The arming has ended: <see cref="SocketError.OperationAborted"/> is the answer to a cancellation or a release. Anything else
-    /// is an error that the system tells once, mostly of a datagram that was sent; the socket is as good as before, and the
+    /// The arming has ended: <see cref="SocketError.OperationAborted"/> is the answer to a cancellation or a release. Anything
+    /// else is an error that the system tells once, mostly of a datagram that was sent; the socket is as good as before, and the
     /// operation may be submitted again.
     /// </summary>
     void OnReceiveEnded(SocketError error);
 }
 
 /// <summary>
-/// Receives datagrams. It is standing, like <see cref="ReceiveOperation"/>. What a backend had already taken when its owner wants no
-/// more is kept, and told first after the next submission.
+/// Receives datagrams. It is standing, like <see cref="ReceiveOperation"/>. What a backend had already taken when its owner wants
+/// no more is kept, and told first after the next submission.
 /// </summary>
 /// <param name="handle">The handle of a datagram socket.</param>
 /// <param name="receiver">Who is told.</param>
@@ -33,7 +33,9 @@ public sealed class DatagramReceiveOperation(IoHandle handle, IDatagramReceiver 
     /// <summary>The largest receive size: no UDP datagram is longer, and hardly one of a Unix socket.</summary>
     public const int MaxReceiveSize = 64 * 1024;
 
-    /// <summary>How many bytes of a datagram are received at most. The rest is lost, and the datagram told as truncated.</summary>
+    /// <summary>
+    /// How many bytes of a datagram are received at most. The rest is lost, and the datagram told as truncated.
+    /// </summary>
     public int ReceiveSize { get; } = receiveSize is > 0 and <= MaxReceiveSize
         ? receiveSize
         : throw new ArgumentOutOfRangeException(nameof(receiveSize), receiveSize, $"A receive size is 1 to {MaxReceiveSize}.");

@@ -35,7 +35,8 @@ public abstract partial class IoBackend
 
     /// <summary>Tells of a received datagram that the backend lends.</summary>
     /// <returns>Whether the operation is still armed.</returns>
-    protected static bool Deliver(DatagramReceiveOperation operation, ReadOnlySpan<byte> data, in IoAddress from, bool isTruncated)
+    protected static bool Deliver(
+        DatagramReceiveOperation operation, ReadOnlySpan<byte> data, in IoAddress from, bool isTruncated)
     {
         ArgumentNullException.ThrowIfNull(operation);
         operation.State = IoOperationState.Delivering;

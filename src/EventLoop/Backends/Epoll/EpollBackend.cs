@@ -34,7 +34,9 @@ namespace Toolkit.Backends.Epoll;
 [SupportedOSPlatform("linux")]
 internal sealed unsafe partial class EpollBackend : LinuxBackend<EpollHandle>
 {
-    /// <summary>Newcomers accepted per event: enough to drain a burst, few enough for the others to be served meanwhile.</summary>
+    /// <summary>
+    /// Newcomers accepted per event: enough to drain a burst, few enough for the others to be served meanwhile.
+    /// </summary>
     private const int AcceptsPerEvent = 64;
 
     private const int InitialReceiveBuffer = 64 * 1024;

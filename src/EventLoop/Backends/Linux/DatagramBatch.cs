@@ -11,9 +11,9 @@ namespace Toolkit.Backends.Linux;
 /// measured). One of these serves all the sockets of a backend, one after the other.
 /// </summary>
 /// <remarks>
-/// The headers are outside of the collected heap, and so is the memory that is received into, of which the system gives only what is
-/// touched: 64 KiB for each datagram of a batch, for the sake of the one that is that long. The places are staggered, or the first
-/// bytes of all of them would compete for the same lines of the cache.
+/// The headers are outside of the collected heap, and so is the memory that is received into, of which the system gives only what
+/// is touched: 64 KiB for each datagram of a batch, for the sake of the one that is that long. The places are staggered, or the
+/// first bytes of all of them would compete for the same lines of the cache.
 /// </remarks>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class DatagramBatch : IDisposable
@@ -107,7 +107,8 @@ internal sealed unsafe class DatagramBatch : IDisposable
     /// <summary>How long each of several datagrams is that came at once, as the control message says; else 0.</summary>
     public static int SegmentSizeOf(ReadOnlySpan<byte> control)
         => control.Length >= sizeof(Libc.ControlMessage)
-            && MemoryMarshal.Read<Libc.ControlMessage>(control) is { Level: UdpLevel, Type: UdpReceiveOffload, Value: > 0 and var size }
+            && MemoryMarshal.Read<Libc.ControlMessage>(control) is
+                { Level: UdpLevel, Type: UdpReceiveOffload, Value: > 0 and var size }
                 ? size
                 : 0;
 

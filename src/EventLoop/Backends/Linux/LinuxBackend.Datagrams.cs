@@ -138,7 +138,8 @@ internal abstract unsafe partial class LinuxBackend<THandle>
             }
         }
         while (!data.IsEmpty);
-        if (datagrams.Held.Count > 0 && handle is { IsReleased: false, ReadSide: DatagramReceiveOperation { State: IoOperationState.Armed } })
+        if (datagrams.Held.Count > 0
+            && handle is { IsReleased: false, ReadSide: DatagramReceiveOperation { State: IoOperationState.Armed } })
         {
             WantHeld(handle); // wanted again, by the callback that did not want it
         }

@@ -158,7 +158,9 @@ internal abstract unsafe partial class LinuxBackend<THandle> : IoBackend
             ? LinuxSocket.ShutdownSend(FdOf(handle))
             : SocketError.Success; // what has one direction ends with its close
 
-    /// <summary>Begins to connect. <see cref="SocketError.InProgress"/> when the handle becomes writable at the end of it.</summary>
+    /// <summary>
+    /// Begins to connect. <see cref="SocketError.InProgress"/> when the handle becomes writable at the end of it.
+    /// </summary>
     protected static SocketError BeginConnect(ConnectOperation connect)
     {
         var handle = (LinuxHandle)connect.Handle;

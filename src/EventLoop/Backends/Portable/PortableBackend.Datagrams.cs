@@ -18,7 +18,9 @@ internal sealed partial class PortableBackend
     public override int TrySendTo(IoHandle handle, ReadOnlySpan<OutgoingDatagram> datagrams, out SocketError error)
     {
         PortableHandle sender = Own(handle);
-        error = sender.IsWriting ? SocketError.WouldBlock : SocketError.Success; // what a cancelled send has left behind goes first
+
+        // What a cancelled send has left behind goes first.
+        error = sender.IsWriting ? SocketError.WouldBlock : SocketError.Success;
         int sent = 0;
         while (error == SocketError.Success && sent < datagrams.Length)
         {

@@ -22,8 +22,8 @@ public sealed record LinkConditions
     public double Duplication { get; init; }
 
     /// <summary>
-    /// The probability that a datagram is overtaken: it takes up to <see cref="ReorderDelay"/> longer. The others of a way arrive in
-    /// the order in which they were sent, unless <see cref="Jitter"/> draws otherwise. Streams do not know of it.
+    /// The probability that a datagram is overtaken: it takes up to <see cref="ReorderDelay"/> longer. The others of a way arrive
+    /// in the order in which they were sent, unless <see cref="Jitter"/> draws otherwise. Streams do not know of it.
     /// </summary>
     public double Reordering { get; init; }
 

@@ -6,9 +6,9 @@ namespace Toolkit.Simulation;
 
 /// <summary>A datagram socket of a simulated host.</summary>
 /// <remarks>
-/// Kept is what applications can see of UDP: that a datagram arrives whole, once, twice or never, and later than one that was sent
-/// after it; that a buffer which is full loses what comes; that a slow way holds a sender back; that nobody's port is answered by a
-/// refusal, of which a connected socket is told.
+/// Kept is what applications can see of UDP: that a datagram arrives whole, once, twice or never, and later than one that was
+/// sent after it; that a buffer which is full loses what comes; that a slow way holds a sender back; that nobody's port is
+/// answered by a refusal, of which a connected socket is told.
 /// </remarks>
 internal sealed class SimulatedDatagrams(SimulatedHost host, IPEndPoint local, IPEndPoint? remote, bool sharesPort)
 {

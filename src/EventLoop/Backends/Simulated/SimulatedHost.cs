@@ -82,8 +82,9 @@ public sealed partial class SimulatedHost
     }
 
     /// <summary>
-    /// Starts a program on the host: a loop of its own, on which <paramref name="main"/> is called as soon as the world runs, as a
-    /// task named <c>main</c>. It is started anew by <see cref="Restart"/>. A failure of <paramref name="main"/> comes out of the world's run.
+    /// Starts a program on the host: a loop of its own, on which <paramref name="main"/> is called as soon as the world runs, as
+    /// a task named <c>main</c>. It is started anew by <see cref="Restart"/>. A failure of <paramref name="main"/> comes out of
+    /// the world's run.
     /// </summary>
     /// <returns>Ends with <paramref name="main"/>; never, when the host crashes before.</returns>
     public Task Start(Func<EventLoop, Task> main, EventLoopOptions? options = null)

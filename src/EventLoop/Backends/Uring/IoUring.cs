@@ -128,7 +128,9 @@ internal static unsafe partial class IoUring
         public ulong TimeSpec;
     }
 
-    /// <summary>struct io_uring_recvmsg_out: what a multishot recvmsg puts before the name, the control message and the payload.</summary>
+    /// <summary>
+    /// struct io_uring_recvmsg_out: what a multishot recvmsg puts before the name, the control message and the payload.
+    /// </summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct ReceivedMessage
     {

@@ -7,12 +7,13 @@ namespace Toolkit.Backends.Uring;
 
 /// <content>
 /// <para>
-/// Datagrams. One multishot receive goes on for as long as its socket is read. It takes a whole buffer for each datagram, of a group
-/// of its own: from a buffer that is taken piece by piece the last datagram would get what is left, and be cut.
+/// Datagrams. One multishot receive goes on for as long as its socket is read. It takes a whole buffer for each datagram, of a
+/// group of its own: from a buffer that is taken piece by piece the last datagram would get what is left, and be cut.
 /// </para>
 /// <para>
-/// Sends are tried by <c>sendmmsg(2)</c>, as on epoll. When the kernel takes no more, it is asked by a poll when it does, and then
-/// tried again: a <c>sendmsg</c> entry would keep header, address and bytes in place for what hardly ever happens to datagrams.
+/// Sends are tried by <c>sendmmsg(2)</c>, as on epoll. When the kernel takes no more, it is asked by a poll when it does, and
+/// then tried again: a <c>sendmsg</c> entry would keep header, address and bytes in place for what hardly ever happens to
+/// datagrams.
 /// </para>
 /// </content>
 internal sealed unsafe partial class UringBackend
@@ -106,7 +107,8 @@ internal sealed unsafe partial class UringBackend
             if (!IsPassing(completion.Result))
             {
                 SocketError error = NativeAddress.ErrorOf(-completion.Result);
-                if (handle is { Datagrams.Held.Count: 0, ReadSide: DatagramReceiveOperation { State: IoOperationState.Armed } failed })
+                if (handle.Datagrams!.Held.Count == 0
+                    && handle.ReadSide is DatagramReceiveOperation { State: IoOperationState.Armed } failed)
                 {
                     End(failed, error);
                     return told + 1;

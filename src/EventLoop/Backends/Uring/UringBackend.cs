@@ -45,7 +45,9 @@ namespace Toolkit.Backends.Uring;
 [SupportedOSPlatform("linux")]
 internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
 {
-    /// <summary>A multishot accept is armed only with so many descriptors to spare: more than any backlog that is usual.</summary>
+    /// <summary>
+    /// A multishot accept is armed only with so many descriptors to spare: more than any backlog that is usual.
+    /// </summary>
     private const int PlentifulDescriptors = 8192;
 
     /// <summary>How long the end of a run waits for the kernel to give back what is in flight; it takes microseconds.</summary>
