@@ -15,6 +15,8 @@ internal static class SpawnRounds
     public const string Toolkit = "toolkit";
     public const string Framework = "process";
 
+    private const int WarmUp = 100; // children, until what starts them is compiled
+
     private static readonly NativeProgram s_native = new("Spawning/spawn.c");
 
     private static readonly string s_script = Path.Combine(AppContext.BaseDirectory, "Spawning/spawn.py");
@@ -88,25 +90,25 @@ internal static class SpawnRounds
                     StandardOutput = ChildStream.Null,
                     StandardError = ChildStream.Null,
                 };
-                before = Environment.CpuUsage.TotalTime;
-                for (int i = 0; i < count; i++)
+                for (int i = -WarmUp; i < count; i++)
                 {
+                    before = i == 0 ? Environment.CpuUsage.TotalTime : before;
                     long start = Stopwatch.GetTimestamp();
                     SubprocessTransport child = (await loop.SpawnAsync(() => new Silent(), options)).Transport;
                     await child.WaitExitedAsync();
-                    taken[i] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+                    taken[Math.Max(i, 0)] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
                 }
             });
         }
         else
         {
-            before = Environment.CpuUsage.TotalTime;
-            for (int i = 0; i < count; i++)
+            for (int i = -WarmUp; i < count; i++)
             {
+                before = i == 0 ? Environment.CpuUsage.TotalTime : before;
                 long start = Stopwatch.GetTimestamp();
                 using Process child = Process.Start(new ProcessStartInfo("/bin/true") { UseShellExecute = false })!;
                 await child.WaitForExitAsync();
-                taken[i] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+                taken[Math.Max(i, 0)] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
             }
         }
 

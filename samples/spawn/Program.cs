@@ -17,6 +17,14 @@ var command = new Argument<string[]>("command")
     Description = "The program and its arguments, after --.",
     Arity = ArgumentArity.OneOrMore,
 };
+command.Validators.Add(result =>
+{
+    int separator = Array.IndexOf(args, "--");
+    if (separator < 0 || result.Tokens.Count != args.Length - separator - 1)
+    {
+        result.AddError("The program and its arguments stand behind --, and before it there are options only.");
+    }
+});
 
 var root = new RootCommand("Runs a program: its streams are this program's, and so are its signals and its exit code.")
 {

@@ -12,9 +12,11 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     private readonly List<ChildProtocol> _children = [];
 
     private static int ManyInSequence => int.Parse(
-        Environment.GetEnvironmentVariable("TOOLKIT_SOAK") is null ? "30" : "10000", CultureInfo.InvariantCulture);
+        Environment.GetEnvironmentVariable("TOOLKIT_SOAK") is null ? "100" : "10000", CultureInfo.InvariantCulture);
 
     private static int ManyLines => Environment.GetEnvironmentVariable("TOOLKIT_SOAK") is null ? 100_000 : 1_000_000;
+
+    protected override TimeSpan Patience => base.Patience + TimeSpan.FromMilliseconds(20 * ManyInSequence);
 
     [Fact]
     public void Sort_GivenItsInput_AnswersAndEndsInOrder() => RunReal(async loop =>
