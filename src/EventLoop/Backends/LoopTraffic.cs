@@ -21,10 +21,10 @@ public sealed class LoopTraffic
     /// <summary>How many connections there are.</summary>
     public long ActiveConnections => Volatile.Read(ref _active);
 
-    /// <summary>How many bytes connections have received.</summary>
+    /// <summary>How many bytes connections and end points of datagrams have received.</summary>
     public long BytesReceived => Volatile.Read(ref _received);
 
-    /// <summary>How many bytes connections have sent.</summary>
+    /// <summary>How many bytes connections and end points of datagrams have sent.</summary>
     public long BytesSent => Volatile.Read(ref _sent);
 
     /// <summary>A connection begins.</summary>

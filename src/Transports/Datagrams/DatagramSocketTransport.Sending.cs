@@ -396,6 +396,7 @@ internal sealed partial class DatagramSocketTransport : IDatagramSender, IFlusha
     {
         _sent += DatagramQueue.DatagramsOf(datagram.Data.Length, datagram.SegmentSize);
         _bytesSent += datagram.Data.Length;
+        _loop.Host.Traffic.OnSent(datagram.Data.Length);
     }
 
     private void NoteError(SocketError error, in IoAddress to)

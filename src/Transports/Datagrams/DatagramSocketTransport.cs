@@ -202,6 +202,7 @@ internal sealed partial class DatagramSocketTransport : DatagramTransport, IData
 
         _received++;
         _bytesReceived += data.Length;
+        _loop.Host.Traffic.OnReceived(data.Length);
         DatagramFlags flags = DatagramFlags.None;
         if (isTruncated)
         {

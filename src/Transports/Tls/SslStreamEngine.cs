@@ -188,7 +188,9 @@ internal sealed class SslStreamEngine : TlsEngine
     {
         if (!_isWaiting)
         {
+#pragma warning disable CA2012 // Kept until it has completed, and consumed once.
             _waiting = _ssl.ReadAsync(Memory<byte>.Empty);
+#pragma warning restore CA2012
             _isWaiting = true;
         }
         else

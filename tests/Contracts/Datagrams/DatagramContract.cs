@@ -255,6 +255,17 @@ public abstract class DatagramContract(LoopUnderTest subject) : DatagramSuite(su
     });
 
     [Fact]
+    public void Traffic_OfTheLoop_CountsTheBytes() => RunDatagrams(async loop =>
+    {
+        RecordingDatagrams server = await OpenAsync(loop);
+        RecordingDatagrams client = await OpenAsync(loop);
+        client.Transport.SendTo(s_hello, AddressOf(server));
+        await UntilAsync(loop, () => server.Received.Count == 1 && client.Transport.UnsentDatagrams == 0);
+
+        Assert.Equal((s_hello.Length, s_hello.Length), (loop.Host.Traffic.BytesSent, loop.Host.Traffic.BytesReceived));
+    });
+
+    [Fact]
     public void DatagramReceived_Throws_IsReportedAndTheEndPointGoesOn() => RunDatagrams(async loop =>
     {
         RecordingDatagrams server = await OpenAsync(loop);

@@ -15,10 +15,10 @@ public abstract class DatagramSuite(LoopUnderTest subject) : LoopContract(subjec
     protected static DatagramOptions Anywhere { get; } = new() { LocalEndPoint = new IPEndPoint(IPAddress.Loopback, 0) };
 
     /// <summary>Runs the scenario, and checks that callbacks came in their order.</summary>
-    protected void RunDatagrams(Func<EventLoop, Task> scenario)
+    protected void RunDatagrams(Func<EventLoop, Task> scenario, EventLoopOptions? options = null)
     {
         _recorded.Clear();
-        Run(scenario);
+        Run(scenario, options);
         foreach (RecordingDatagrams protocol in _recorded)
         {
             Assert.True(protocol.Violation is null, $"{protocol.Violation}: {string.Join(' ', protocol.Told)}");
