@@ -107,10 +107,10 @@ internal sealed unsafe class DatagramBatch : IDisposable
     /// <summary>How long each of several datagrams is that came at once, as the control message says; else 0.</summary>
     public static int SegmentSizeOf(ReadOnlySpan<byte> control)
         => control.Length >= sizeof(Libc.ControlMessage)
-            && MemoryMarshal.Read<Libc.ControlMessage>(control) is
-                { Level: UdpLevel, Type: UdpReceiveOffload, Value: > 0 and var size }
-                ? size
-                : 0;
+            && MemoryMarshal.Read<Libc.ControlMessage>(control)
+                is { Level: UdpLevel, Type: UdpReceiveOffload, Value: > 0 and var size }
+            ? size
+            : 0;
 
     /// <summary>Sends datagrams in their order.</summary>
     /// <returns>How many of the first were taken; when not all, the error is that of the next.</returns>
