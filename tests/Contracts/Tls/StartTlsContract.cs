@@ -341,7 +341,7 @@ public abstract class StartTlsContract(LoopUnderTest subject) : TlsSuite(subject
         Server listening = await loop.CreateServerAsync(() => connection, AnyPort);
         Peer peer = await Network.ConnectAsync(listening.EndPoints[0]);
         await UntilAsync(loop, () => listening.ConnectionCount == 1);
-        Task<ReadOnlyMemory<byte>> reading = connection.ReadAsync().AsTask();
+        Task<ReadOnlyMemory<byte>> reading = connection.ReadExactlyAsync(11).AsTask();
         Assert.Throws<InvalidOperationException>(() => { _ = connection.StartTlsAsync(Server); });
         await peer.SendAsync("still plain"u8.ToArray());
         Assert.Equal("still plain"u8.ToArray(), (await reading).ToArray());
