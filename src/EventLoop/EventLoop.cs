@@ -109,7 +109,7 @@ public sealed partial class EventLoop : IDisposable
         Name = options.Name ?? name ?? $"{BackendName}-{Interlocked.Increment(ref s_loopsMade)}";
         LogRate = new LogRate(_backend.Clock);
         Timers = new TimerWheel(_backend.Clock.Now);
-        Host = new LoopHost(this, _backend);
+        Host = new LoopHost(this, _backend) { Resolver = options.Resolver ?? NameResolver.Default };
         SynchronizationContext = new LoopSynchronizationContext(this, reportBlockingWaits: IsDebug);
         TaskScheduler = new LoopTaskScheduler(this);
         PipeScheduler = new LoopPipeScheduler(this);

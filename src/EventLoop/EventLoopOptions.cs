@@ -65,6 +65,12 @@ public sealed class EventLoopOptions
     public ChaosOptions? Chaos { get; set; }
 
     /// <summary>
+    /// Who is asked for the addresses of names. Null, the default, is <see cref="NameResolver.Default"/>: the system's resolver, or
+    /// the names of the simulated world.
+    /// </summary>
+    public NameResolver? Resolver { get; set; }
+
+    /// <summary>
     /// Where the loop, its transports and its servers log. Without it warnings and errors go to standard error, so that
     /// nothing is lost in silence.
     /// </summary>

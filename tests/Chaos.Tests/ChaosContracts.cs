@@ -26,6 +26,10 @@ public sealed class ChaosUringEchoTests() : EchoContract(LoopUnderTest.ChaosUrin
 
 public sealed class ChaosSimulatedEchoTests() : EchoContract(LoopUnderTest.ChaosSimulated);
 
+public sealed class ChaosEpollNamesTests() : NamesContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosSimulatedNamesTests() : NamesContract(LoopUnderTest.ChaosSimulated);
+
 public sealed class ChaosEpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosUring);

@@ -25,6 +25,8 @@ public sealed class EpollLoopSchedulingTests() : LoopSchedulingContract(LoopKind
 
 public sealed class EpollLoopThreadsTests() : LoopThreadsContract(LoopKind.Epoll);
 
+public sealed class EpollNamesTests() : NamesContract(LoopKind.Epoll);
+
 public sealed class EpollNetworkFaultTests() : NetworkFaultContract(LoopKind.Epoll);
 
 public sealed class EpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll);

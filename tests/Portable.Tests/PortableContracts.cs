@@ -25,6 +25,8 @@ public sealed class PortableLoopSchedulingTests() : LoopSchedulingContract(LoopK
 
 public sealed class PortableLoopThreadsTests() : LoopThreadsContract(LoopKind.Portable);
 
+public sealed class PortableNamesTests() : NamesContract(LoopKind.Portable);
+
 public sealed class PortableNetworkFaultTests() : NetworkFaultContract(LoopKind.Portable);
 
 public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);

@@ -19,6 +19,8 @@ public sealed class SimulatedLoopRunningTests() : LoopRunningContract(LoopKind.S
 
 public sealed class SimulatedLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Simulated);
 
+public sealed class SimulatedNamesTests() : NamesContract(LoopKind.Simulated);
+
 public sealed class SimulatedReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated);
 
 public sealed class SimulatedSeamTests() : SeamContract(LoopKind.Simulated);

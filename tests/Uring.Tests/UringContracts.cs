@@ -23,6 +23,8 @@ public sealed class UringLoopSchedulingTests() : LoopSchedulingContract(LoopKind
 
 public sealed class UringLoopThreadsTests() : LoopThreadsContract(LoopKind.Uring);
 
+public sealed class UringNamesTests() : NamesContract(LoopKind.Uring);
+
 public sealed class UringNetworkFaultTests() : NetworkFaultContract(LoopKind.Uring);
 
 public sealed class UringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring);

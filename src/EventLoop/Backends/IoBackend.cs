@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Toolkit.Resolving;
 
 namespace Toolkit.Backends;
 
@@ -259,6 +260,13 @@ public abstract class IoBackend : IDisposable
             },
             (work, completed),
             preferLocal: false);
+
+    /// <summary>
+    /// Runs a look-up of a name, which may block for as long as it likes, as <see cref="RunInThread"/> runs other work: unless the
+    /// backend has an idea of its own, on one of the few threads that the process has for nothing else. Neither throws.
+    /// </summary>
+    /// <returns>Takes it out of the queue when disposed of before it has begun; null where there is no queue.</returns>
+    public virtual IDisposable? RunLookup(Action work, Action completed) => ResolverThreads.Shared.Queue(work, completed);
 
     /// <summary>Closes the backend itself. Handles that were not released are closed with it, and tell nothing.</summary>
     public void Dispose()

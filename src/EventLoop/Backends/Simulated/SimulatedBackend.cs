@@ -68,6 +68,12 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
 
     public override void RunInThread(Action work, Action completed) => World.RunWork(Host, work, completed);
 
+    public override IDisposable? RunLookup(Action work, Action completed)
+    {
+        World.RunWork(Host, work, completed);
+        return null;
+    }
+
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
     {
         error = spec.AddressFamily == AddressFamily.Unix
