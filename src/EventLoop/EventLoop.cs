@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Toolkit.Backends;
 using Toolkit.Diagnostics;
 using Toolkit.Scheduling;
+using Toolkit.Signals;
 using Toolkit.Tasks;
 
 namespace Toolkit;
@@ -109,6 +110,7 @@ public sealed partial class EventLoop : IDisposable
         Name = options.Name ?? name ?? $"{BackendName}-{Interlocked.Increment(ref s_loopsMade)}";
         LogRate = new LogRate(_backend.Clock);
         Timers = new TimerWheel(_backend.Clock.Now);
+        _signals = new LoopSignals(this);
         Host = new LoopHost(this, _backend) { Resolver = options.Resolver ?? NameResolver.Default };
         SynchronizationContext = new LoopSynchronizationContext(this, reportBlockingWaits: IsDebug);
         TaskScheduler = new LoopTaskScheduler(this);

@@ -39,6 +39,8 @@ public sealed class EpollServerDrainTests() : ServerDrainContract(LoopKind.Epoll
 
 public sealed class EpollServerInputTests() : ServerInputContract(LoopKind.Epoll);
 
+public sealed class EpollSignalsTests() : SignalsContract(LoopKind.Epoll);
+
 public sealed class EpollSoakTests() : SoakContract(LoopKind.Epoll);
 
 public sealed class EpollServerLimitTests() : ServerLimitContract(LoopKind.Epoll);

@@ -37,6 +37,8 @@ public sealed class UringServerDrainTests() : ServerDrainContract(LoopKind.Uring
 
 public sealed class UringServerInputTests() : ServerInputContract(LoopKind.Uring);
 
+public sealed class UringSignalsTests() : SignalsContract(LoopKind.Uring);
+
 public sealed class UringSoakTests() : SoakContract(LoopKind.Uring);
 
 public sealed class UringServerLimitTests() : ServerLimitContract(LoopKind.Uring);

@@ -125,6 +125,9 @@ public sealed partial class ChaosBackend : IoBackend
     public override IDisposable? RunLookup(Action work, Action completed) => _inner.RunLookup(work, completed);
 
     /// <inheritdoc/>
+    public override IDisposable WatchSignal(PosixSignal signal, Func<bool> onSignal) => _inner.WatchSignal(signal, onSignal);
+
+    /// <inheritdoc/>
     public override IoHandle? Adopt(Socket socket, bool isListening, out SocketError error)
         => _inner.Adopt(socket, isListening, out error) is { } adopted ? new ChaosHandle(this, adopted) : null;
 

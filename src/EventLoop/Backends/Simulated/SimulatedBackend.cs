@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Toolkit.Backends;
 
 namespace Toolkit.Simulation;
@@ -73,6 +74,8 @@ internal sealed class SimulatedBackend(SimulatedHost host) : IoBackend
         World.RunWork(Host, work, completed);
         return null;
     }
+
+    public override IDisposable WatchSignal(PosixSignal signal, Func<bool> onSignal) => Host.WatchSignal(signal, onSignal);
 
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
     {

@@ -120,6 +120,7 @@ public sealed partial class SimulatedHost
 
         _backends.Clear();
         _connections.Clear();
+        _signalSources.Clear();
         _descriptors = 0;
         World.WatchBrokenPaths();
     }
