@@ -14,27 +14,27 @@ public sealed partial class EventLoop
     /// its default action does not happen: SIGTERM does not end the process. Loop thread only.
     /// </summary>
     /// <param name="signal">
-    /// The signal: a name, of which Windows knows SIGINT, SIGQUIT, SIGTERM and SIGHUP; or on Unix the system's own number, cast, as
-    /// <c>(PosixSignal)10</c> for Linux's SIGUSR1. The number of a signal that has a name is that name.
+    /// The signal: a name, of which Windows knows SIGINT, SIGQUIT, SIGTERM and SIGHUP; or on Unix the system's own number, cast,
+    /// as <c>(PosixSignal)10</c> for Linux's SIGUSR1. The number of a signal that has a name is that name.
     /// </param>
     /// <param name="callback">
     /// Called with the signal, in the execution context of this call, as a callback of its own that belongs to no task. What it
     /// throws is reported to <see cref="ExceptionHandler"/>, and the others are called all the same.
     /// </param>
     /// <returns>
-    /// The registration, which is disposed of on the loop's thread, from the callback as well; it ends with the loop. The callback
-    /// is not called after that, and after the last registration the default action is back.
+    /// The registration, which is disposed of on the loop's thread, from the callback as well; it ends with the loop. The
+    /// callback is not called after that, and after the last registration the default action is back.
     /// </returns>
     /// <remarks>
     /// <para>
     /// Callbacks for one signal are called in the order in which they were registered, on every loop that has any; those that are
-    /// registered meanwhile wait for the next. Signals are not counted, here as little as in the system: however often one has come
-    /// before its callbacks run, they run once; one that comes while they run has them run again. Between two runs of the loop a
-    /// signal waits.
+    /// registered meanwhile wait for the next. Signals are not counted, here as little as in the system: however often one has
+    /// come before its callbacks run, they run once; one that comes while they run has them run again. Between two runs of the
+    /// loop a signal waits.
     /// </para>
     /// <para>
-    /// Where the loop takes interrupts (<see cref="EventLoopOptions.HandleInterrupts"/>), the main coroutine is cancelled first and
-    /// then callbacks for SIGINT and SIGTERM are called; the third signal does not end the process while there are any.
+    /// Where the loop takes interrupts (<see cref="EventLoopOptions.HandleInterrupts"/>), the main coroutine is cancelled first
+    /// and then callbacks for SIGINT and SIGTERM are called; the third signal does not end the process while there are any.
     /// <see cref="EventLoopOptions.TaskDumpOnQuit"/> writes its tasks beside callbacks for SIGQUIT, before or after them.
     /// </para>
     /// <para>
@@ -57,11 +57,13 @@ public sealed partial class EventLoop
     }
 
     /// <summary>
-    /// A signal each time it has come, as <see cref="OnSignal"/> has its callbacks called: at least once after it has come, however
-    /// often that was. None is lost while an iteration of yours runs. Each wait is one of the current scope. Loop thread only.
+    /// A signal each time it has come, as <see cref="OnSignal"/> has its callbacks called: at least once after it has come,
+    /// however often that was. None is lost while an iteration of yours runs. Each wait is one of the current scope. Loop thread
+    /// only.
     /// </summary>
     /// <param name="signal">The signal.</param>
-    /// <param name="cancellationToken">Ends the sequence by an <see cref="OperationCanceledException"/>; so does the scope.</param>
+    /// <param name="cancellationToken">Ends the sequence by an <see cref="OperationCanceledException"/>; so does the
+    /// scope.</param>
     /// <returns>A sequence without end. The signal is taken from its first step until it is left, in whatever way.</returns>
     /// <inheritdoc cref="OnSignal" path="/exception"/>
     public IAsyncEnumerable<PosixSignal> SignalsAsync(PosixSignal signal, CancellationToken cancellationToken = default)
@@ -69,7 +71,8 @@ public sealed partial class EventLoop
 
     /// <summary>Several signals, in the order in which they have come; otherwise as the overload for one.</summary>
     /// <param name="signals">The signals, at least one.</param>
-    /// <param name="cancellationToken">Ends the sequence by an <see cref="OperationCanceledException"/>; so does the scope.</param>
+    /// <param name="cancellationToken">Ends the sequence by an <see cref="OperationCanceledException"/>; so does the
+    /// scope.</param>
     /// <returns>A sequence without end. The signals are taken from its first step until it is left, in whatever way.</returns>
     /// <inheritdoc cref="OnSignal" path="/exception"/>
     public IAsyncEnumerable<PosixSignal> SignalsAsync(

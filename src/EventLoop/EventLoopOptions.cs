@@ -65,8 +65,8 @@ public sealed class EventLoopOptions
     public ChaosOptions? Chaos { get; set; }
 
     /// <summary>
-    /// Who is asked for the addresses of names. Null, the default, is <see cref="NameResolver.Default"/>: the system's resolver, or
-    /// the names of the simulated world.
+    /// Who is asked for the addresses of names. Null, the default, is <see cref="NameResolver.Default"/>: the system's resolver,
+    /// or the names of the simulated world.
     /// </summary>
     public NameResolver? Resolver { get; set; }
 

@@ -180,8 +180,8 @@ public sealed class HappyEyeballsTests
     private sealed record Outcome(IPAddress? Address, TimeSpan At, SocketError[] Failures, int Descriptors);
 
     /// <summary>
-    /// What each address does, and the options. Every time has a bit of its own, so that no two things happen at once, whose order
-    /// would be the seed's.
+    /// What each address does, and the options. Every time has a bit of its own, so that no two things happen at once, whose
+    /// order would be the seed's.
     /// </summary>
     private sealed record Schedule(Answer[] Answers, ConnectOptions Options)
     {
@@ -220,8 +220,9 @@ public sealed class HappyEyeballsTests
                         : TimeSpan.MaxValue;
                     TimeSpan limit = Options.AttemptTimeout ?? share;
                     Answer answer = Answers[next];
+                    SocketError says = answer.Kind == AnswerKind.Connects ? SocketError.Success : SocketError.ConnectionRefused;
                     running.Add(next, answer.Kind != AnswerKind.Never && answer.After < limit
-                        ? (now + answer.After, answer.Kind == AnswerKind.Connects ? SocketError.Success : SocketError.ConnectionRefused)
+                        ? (now + answer.After, says)
                         : (limit == TimeSpan.MaxValue ? limit : now + limit, SocketError.TimedOut));
                     next++;
                     nextBegins = oneByOne ? TimeSpan.MaxValue : now + Options.AttemptDelay;

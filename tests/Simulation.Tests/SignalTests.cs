@@ -13,7 +13,8 @@ public sealed class SignalTests
         SimulatedHost host = world.AddHost("host", "10.0.0.1");
         SimulatedHost other = world.AddHost("other", "10.0.0.2");
         var told = new List<(string, TimeSpan)>();
-        foreach ((SimulatedHost at, string name) in ((SimulatedHost, string)[])[(host, "first"), (host, "second"), (other, "other")])
+        (SimulatedHost, string)[] programs = [(host, "first"), (host, "second"), (other, "other")];
+        foreach ((SimulatedHost at, string name) in programs)
         {
             at.Start(async loop =>
             {

@@ -262,8 +262,8 @@ public abstract class IoBackend : IDisposable
             preferLocal: false);
 
     /// <summary>
-    /// Runs a look-up of a name, which may block for as long as it likes, as <see cref="RunInThread"/> runs other work: unless the
-    /// backend has an idea of its own, on one of the few threads that the process has for nothing else. Neither throws.
+    /// Runs a look-up of a name, which may block for as long as it likes, as <see cref="RunInThread"/> runs other work: unless
+    /// the backend has an idea of its own, on one of the few threads that the process has for nothing else. Neither throws.
     /// </summary>
     /// <returns>Takes it out of the queue when disposed of before it has begun; null where there is no queue.</returns>
     public virtual IDisposable? RunLookup(Action work, Action completed) => ResolverThreads.Shared.Queue(work, completed);

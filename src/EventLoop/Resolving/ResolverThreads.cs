@@ -18,8 +18,8 @@ internal sealed class ResolverThreads(int maxThreads, TimeSpan idleTime)
     private int _idle;
 
     /// <summary>
-    /// Those of the process. A look-up waits for answers and computes nothing, so that their number has nothing to do with that of
-    /// the cores: enough for many names whose servers are slow, and little memory when all of them are.
+    /// Those of the process. A look-up waits for answers and computes nothing, so that their number has nothing to do with that
+    /// of the cores: enough for many names whose servers are slow, and little memory when all of them are.
     /// </summary>
     public static ResolverThreads Shared { get; } = new(16, TimeSpan.FromSeconds(10));
 

@@ -11,7 +11,8 @@ internal sealed class LoopSignals(EventLoop loop) : IDisposable
     public IDisposable Add(PosixSignal signal, Action<PosixSignal> callback) => WatchOf(signal).Add(callback);
 
     /// <summary>
-    /// Has somebody asked on the thread where the signal comes, before any callback is posted, whether it is taken. One for a signal.
+    /// Has somebody asked on the thread where the signal comes, before any callback is posted, whether it is taken. One for a
+    /// signal.
     /// </summary>
     public IDisposable Intercept(PosixSignal signal, Func<PosixSignal, bool> isTaken) => WatchOf(signal).Intercept(isTaken);
 

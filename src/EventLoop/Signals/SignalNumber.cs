@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Toolkit.Signals;
 
 /// <summary>
-/// Signals as .NET has them: a few names with negative numbers of their own, the same on every system, and beside them the system's
-/// numbers. One signal may have one of each.
+/// Signals as .NET has them: a few names with negative numbers of their own, the same on every system, and beside them the
+/// system's numbers. One signal may have one of each.
 /// </summary>
 internal static class SignalNumber
 {
@@ -45,7 +45,8 @@ internal static class SignalNumber
     {
         if (number == 9 || number == (IsBsd ? 17 : 19))
         {
-            return $"{(number == 9 ? "SIGKILL" : "SIGSTOP")} cannot be taken: the system does what it says, without asking the process.";
+            string name = number == 9 ? "SIGKILL" : "SIGSTOP";
+            return $"{name} cannot be taken: the system does what it says, without asking the process.";
         }
 
         string? fault = number switch
@@ -59,8 +60,8 @@ internal static class SignalNumber
         };
         if (fault is not null)
         {
-            return $"{fault} cannot be taken: it is a fault of the thread that runs, which cannot go on until a loop has looked at "
-                + "it, and the runtime makes an exception or the end of the process of it.";
+            return $"{fault} cannot be taken: it is a fault of the thread that runs, which cannot go on until a loop has looked "
+                + "at it, and the runtime makes an exception or the end of the process of it.";
         }
 
         return number is 32 or 33 or 34 && OperatingSystem.IsLinux()
@@ -68,6 +69,7 @@ internal static class SignalNumber
             : null;
     }
 
+#pragma warning disable CA1416 // Names alone: of the system nothing is asked here.
     private static PosixSignal? Named(int number)
         => number switch
         {
@@ -83,4 +85,5 @@ internal static class SignalNumber
             _ when number == (IsBsd ? 18 : 20) => PosixSignal.SIGTSTP,
             _ => null,
         };
+#pragma warning restore CA1416
 }

@@ -95,7 +95,8 @@ internal sealed class SignalWatch
 
             try
             {
-                using CallbackScope scope = watch._loop.Host.EnterUserCode(context, callback.Target ?? callback, callback.Method.Name);
+                using CallbackScope scope = watch._loop.Host.EnterUserCode(
+                    context, callback.Target ?? callback, callback.Method.Name);
                 callback(watch._signal);
             }
             catch (Exception exception)

@@ -8,8 +8,8 @@ internal static class AddressOrder
 {
     /// <summary>
     /// Takes turns between the families, beginning with that of the first address, and keeps the resolver's order within each
-    /// (RFC 8305, section 4, with a first address family count of one): when a family does not work at all, one delay is enough to
-    /// find out.
+    /// (RFC 8305, section 4, with a first address family count of one): when a family does not work at all, one delay is enough
+    /// to find out.
     /// </summary>
     public static IPAddress[] Interleave(IReadOnlyList<IPAddress> addresses)
     {

@@ -29,8 +29,8 @@ public sealed record ConnectOptions
 
     /// <summary>
     /// How long one address may take. Null, the default, leaves it the whole <see cref="Timeout"/>; where addresses are tried one
-    /// after the other (<see cref="AttemptDelay"/>), an equal share of what is left of it, so that a silent first address does not
-    /// use it up.
+    /// after the other (<see cref="AttemptDelay"/>), an equal share of what is left of it, so that a silent first address does
+    /// not use it up.
     /// </summary>
     public TimeSpan? AttemptTimeout { get; init; }
 

@@ -191,7 +191,8 @@ internal sealed class ConnectRace : ILoopResident, IPendingWaitOwner
             return null;
         }
 
-        using CallbackScope scope = _loop.Host.EnterUserCode(_context, filter.Target ?? filter, nameof(ConnectOptions.AddressFilter));
+        using CallbackScope scope = _loop.Host.EnterUserCode(
+            _context, filter.Target ?? filter, nameof(ConnectOptions.AddressFilter));
         return filter(address);
     }
 

@@ -10,9 +10,9 @@ public static class NameResolving
     extension(EventLoop loop)
     {
         /// <summary>
-        /// Finds the addresses of a host as connecting does: the name is checked, an address in its usual form is its own answer, and
-        /// for all else the loop's resolver is asked (<see cref="EventLoopOptions.Resolver"/>). A wait of the current scope. Loop
-        /// thread only.
+        /// Finds the addresses of a host as connecting does: the name is checked, an address in its usual form is its own answer,
+        /// and for all else the loop's resolver is asked (<see cref="EventLoopOptions.Resolver"/>). A wait of the current scope.
+        /// Loop thread only.
         /// </summary>
         /// <param name="host">A name, or an IP address in its usual form.</param>
         /// <param name="cancellationToken">Gives up at once; so does the scope. The resolver is left to itself.</param>

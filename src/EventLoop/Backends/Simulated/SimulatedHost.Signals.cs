@@ -10,9 +10,9 @@ public sealed partial class SimulatedHost
 
     /// <summary>
     /// Sends a signal to the host's programs: each of its loops that has registered for it (<see cref="EventLoop.OnSignal"/>,
-    /// <see cref="EventLoop.SignalsAsync(PosixSignal, CancellationToken)"/>, <see cref="EventLoopOptions.HandleInterrupts"/>) is told when
-    /// it next runs, at this moment of virtual time, in the order in which they have registered. On a host that is paused that is when it
-    /// goes on.
+    /// <see cref="EventLoop.SignalsAsync(PosixSignal, CancellationToken)"/>, <see cref="EventLoopOptions.HandleInterrupts"/>) is
+    /// told when it next runs, at this moment of virtual time, in the order in which they have registered. On a host that is
+    /// paused that is when it goes on.
     /// </summary>
     /// <param name="signal">The signal, as those who registered have named it, or the number of the same.</param>
     /// <returns>
@@ -20,7 +20,9 @@ public sealed partial class SimulatedHost
     /// </returns>
     /// <exception cref="ArgumentException">It is no signal, or one that nobody can take, such as SIGKILL.</exception>
     /// <exception cref="InvalidOperationException">The host has crashed.</exception>
+#pragma warning disable CA1030 // Those who listen are told by their loops; this is what makes it happen.
     public bool RaiseSignal(PosixSignal signal)
+#pragma warning restore CA1030
     {
         signal = SignalNumber.Checked(signal, nameof(signal));
         if (IsDown)
