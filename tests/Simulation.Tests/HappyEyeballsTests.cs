@@ -175,7 +175,7 @@ public sealed class HappyEyeballsTests
         Never,
     }
 
-    private readonly record struct Answer(AnswerKind Kind, TimeSpan After);
+    private sealed record Answer(AnswerKind Kind, TimeSpan After);
 
     private sealed record Outcome(IPAddress? Address, TimeSpan At, SocketError[] Failures, int Descriptors);
 
