@@ -212,6 +212,7 @@ public sealed partial class EventLoop
         _disposed = true;
         _leakSentinel?.Disarm();
         LoopMetrics.Remove(this);
+        _signals.Dispose();
         Interlocked.MemoryBarrier(); // see TryPost
         DiscardPosts();
         DiscardReady();

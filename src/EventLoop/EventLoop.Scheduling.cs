@@ -160,15 +160,6 @@ public sealed partial class EventLoop
     public Task<T> RunInThreadAsync<T>(Func<T> function, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(function);
-        return RunInThreadAsync(function, isWaitedFor: true, cancellationToken);
-    }
-
-    /// <inheritdoc cref="RunInThreadAsync{T}(Func{T}, CancellationToken)"/>
-    /// <param name="function">What to run.</param>
-    /// <param name="isWaitedFor">Whether the end of the loop waits until it has returned.</param>
-    /// <param name="cancellationToken">Abandons the wait.</param>
-    internal Task<T> RunInThreadAsync<T>(Func<T> function, bool isWaitedFor, CancellationToken cancellationToken)
-    {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (IsCurrent && CancelScope.CancelledOf(this) is { } scope)
         {
@@ -180,7 +171,7 @@ public sealed partial class EventLoop
             return Task.FromCanceled<T>(cancellationToken);
         }
 
-        var work = new ThreadWork<T>(this, function, isWaitedFor, cancellationToken);
+        var work = new ThreadWork<T>(this, function, cancellationToken);
         work.Start();
         return work.Task;
     }

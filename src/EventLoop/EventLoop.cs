@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Toolkit.Backends;
 using Toolkit.Diagnostics;
 using Toolkit.Scheduling;
+using Toolkit.Signals;
 using Toolkit.Tasks;
 
 namespace Toolkit;
@@ -109,7 +110,8 @@ public sealed partial class EventLoop : IDisposable
         Name = options.Name ?? name ?? $"{BackendName}-{Interlocked.Increment(ref s_loopsMade)}";
         LogRate = new LogRate(_backend.Clock);
         Timers = new TimerWheel(_backend.Clock.Now);
-        Host = new LoopHost(this, _backend);
+        _signals = new LoopSignals(this);
+        Host = new LoopHost(this, _backend) { Resolver = options.Resolver ?? NameResolver.Default };
         SynchronizationContext = new LoopSynchronizationContext(this, reportBlockingWaits: IsDebug);
         TaskScheduler = new LoopTaskScheduler(this);
         PipeScheduler = new LoopPipeScheduler(this);

@@ -65,6 +65,12 @@ public sealed class EventLoopOptions
     public ChaosOptions? Chaos { get; set; }
 
     /// <summary>
+    /// Who is asked for the addresses of names. Null, the default, is <see cref="NameResolver.Default"/>: the system's resolver,
+    /// or the names of the simulated world.
+    /// </summary>
+    public NameResolver? Resolver { get; set; }
+
+    /// <summary>
     /// Where the loop, its transports and its servers log. Without it warnings and errors go to standard error, so that
     /// nothing is lost in silence.
     /// </summary>
@@ -104,7 +110,9 @@ public sealed class EventLoopOptions
     /// Has <see cref="EventLoop.Run(Func{EventLoop, Task}, EventLoopOptions?)"/> and
     /// <see cref="EventLoop.RunUntilComplete(Func{Task})"/> take Ctrl-C and the request to terminate (SIGINT, SIGTERM) while they
     /// run: the first cancels the main coroutine, whose cleanup runs, the second stops the loop without waiting for it, and a
-    /// third ends the process. Off by default: signals belong to the process, and so to the program and no library.
+    /// third ends the process. Off by default: signals belong to the process, and so to the program and no library. Callbacks of
+    /// <see cref="EventLoop.OnSignal"/> are called after it. A simulated loop takes those that its host is sent
+    /// (<see cref="SimulatedHost.RaiseSignal"/>).
     /// </summary>
     public bool HandleInterrupts { get; set; }
 

@@ -34,6 +34,10 @@ public sealed class ChaosUringEchoTests() : EchoContract(LoopUnderTest.ChaosUrin
 
 public sealed class ChaosSimulatedEchoTests() : EchoContract(LoopUnderTest.ChaosSimulated);
 
+public sealed class ChaosEpollNamesTests() : NamesContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosSimulatedNamesTests() : NamesContract(LoopUnderTest.ChaosSimulated);
+
 public sealed class ChaosEpollPipeTests() : PipeContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosEpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosEpoll);

@@ -135,7 +135,7 @@ public abstract class ConnectContract(LoopUnderTest subject) : ServerSuite(subje
         Connection<TestProtocol> connection = await ConnectToAsync(
             loop,
             [silent, .. Enumerable.Repeat(alive, 35_999)],
-            new ConnectOptions { Timeout = TimeSpan.FromHours(1) });
+            new ConnectOptions { Timeout = TimeSpan.FromHours(1), AttemptDelay = Timeout.InfiniteTimeSpan });
 
         Assert.Equal(alive, connection.Transport.RemoteEndPoint);
     });

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 
@@ -87,6 +88,26 @@ public abstract partial class NetworkFaultContract(LoopUnderTest subject) : Stre
         peer.Dispose();
 
         RequireReset(protocol);
+    });
+
+    // How soon, to the tick, HappyEyeballsTests ask in virtual time; here time goes by itself.
+    [Fact]
+    public void NameWithBothFamilies_OneIsABlackHole_ConnectedOverTheOtherAfterTheDelay() => RunInOwnNetwork(async loop =>
+    {
+        Require("nft", "add rule inet t c meta nfproto ipv6 meta l4proto tcp drop");
+        PeerListener listener = Network.Listen();
+        IPEndPoint alive = listener.LocalEndPoint;
+        loop.Host.Lookup = _ => [IPAddress.IPv6Loopback, alive.Address];
+        TimeSpan began = loop.Time;
+
+        Connection<TestProtocol> connection = await loop.CreateConnectionAsync(
+            () => Watch(new TestProtocol()), "server.example", alive.Port);
+
+        Assert.Equal(alive, connection.Transport.RemoteEndPoint);
+        Assert.True(loop.Time - began >= ConnectOptions.Default.AttemptDelay, "The second attempt was early.");
+        TestContext.Current.TestOutputHelper?.WriteLine($"connected after {(loop.Time - began).TotalMilliseconds:0.0} ms");
+        (await listener.AcceptAsync()).Dispose();
+        await connection.Protocol.Lost.Task;
     });
 
     [Fact]

@@ -33,6 +33,8 @@ public sealed class EpollLoopSchedulingTests() : LoopSchedulingContract(LoopKind
 
 public sealed class EpollLoopThreadsTests() : LoopThreadsContract(LoopKind.Epoll);
 
+public sealed class EpollNamesTests() : NamesContract(LoopKind.Epoll);
+
 public sealed class EpollNetworkFaultTests() : NetworkFaultContract(LoopKind.Epoll);
 
 public sealed class EpollPipeTests() : PipeContract(LoopKind.Epoll);
@@ -46,6 +48,8 @@ public sealed class EpollServerTests() : ServerContract(LoopKind.Epoll);
 public sealed class EpollServerDrainTests() : ServerDrainContract(LoopKind.Epoll);
 
 public sealed class EpollServerInputTests() : ServerInputContract(LoopKind.Epoll);
+
+public sealed class EpollSignalsTests() : SignalsContract(LoopKind.Epoll);
 
 public sealed class EpollSoakTests() : SoakContract(LoopKind.Epoll);
 

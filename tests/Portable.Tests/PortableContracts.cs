@@ -33,6 +33,8 @@ public sealed class PortableLoopSchedulingTests() : LoopSchedulingContract(LoopK
 
 public sealed class PortableLoopThreadsTests() : LoopThreadsContract(LoopKind.Portable);
 
+public sealed class PortableNamesTests() : NamesContract(LoopKind.Portable);
+
 public sealed class PortableNetworkFaultTests() : NetworkFaultContract(LoopKind.Portable);
 
 public sealed class PortableFrameworkSubprocessTests() : SubprocessContract(LoopKind.Portable, SpawnMethod.Framework);
@@ -48,6 +50,8 @@ public sealed class PortableServerTests() : ServerContract(LoopKind.Portable);
 public sealed class PortableServerDrainTests() : ServerDrainContract(LoopKind.Portable);
 
 public sealed class PortableServerInputTests() : ServerInputContract(LoopKind.Portable);
+
+public sealed class PortableSignalsTests() : SignalsContract(LoopKind.Portable);
 
 public sealed class PortableSoakTests() : SoakContract(LoopKind.Portable);
 

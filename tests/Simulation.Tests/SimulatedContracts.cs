@@ -23,6 +23,8 @@ public sealed class SimulatedLoopRunningTests() : LoopRunningContract(LoopKind.S
 
 public sealed class SimulatedLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Simulated);
 
+public sealed class SimulatedNamesTests() : NamesContract(LoopKind.Simulated);
+
 public sealed class SimulatedReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated);
 
 public sealed class SimulatedSeamTests() : SeamContract(LoopKind.Simulated);
@@ -46,6 +48,8 @@ public sealed class SimulatedTcpFlowControlTests() : TcpFlowControlContract(Loop
 public sealed class SimulatedTcpStreamTests() : TcpStreamContract(LoopKind.Simulated);
 
 public sealed class SimulatedRelayTests() : RelayContract(LoopKind.Simulated);
+
+public sealed class SimulatedSignalsTests() : SignalsContract(LoopKind.Simulated);
 
 public sealed class SimulatedStreamConnectionTests() : StreamConnectionContract(LoopKind.Simulated);
 

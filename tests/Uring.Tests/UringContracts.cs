@@ -31,6 +31,8 @@ public sealed class UringLoopSchedulingTests() : LoopSchedulingContract(LoopKind
 
 public sealed class UringLoopThreadsTests() : LoopThreadsContract(LoopKind.Uring);
 
+public sealed class UringNamesTests() : NamesContract(LoopKind.Uring);
+
 public sealed class UringNetworkFaultTests() : NetworkFaultContract(LoopKind.Uring);
 
 public sealed class UringPipeTests() : PipeContract(LoopKind.Uring);
@@ -44,6 +46,8 @@ public sealed class UringServerTests() : ServerContract(LoopKind.Uring);
 public sealed class UringServerDrainTests() : ServerDrainContract(LoopKind.Uring);
 
 public sealed class UringServerInputTests() : ServerInputContract(LoopKind.Uring);
+
+public sealed class UringSignalsTests() : SignalsContract(LoopKind.Uring);
 
 public sealed class UringSoakTests() : SoakContract(LoopKind.Uring);
 

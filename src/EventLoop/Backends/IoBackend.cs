@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Toolkit.Resolving;
 
 namespace Toolkit.Backends;
 
@@ -281,6 +282,22 @@ public abstract partial class IoBackend : IDisposable
             },
             (work, completed),
             preferLocal: false);
+
+    /// <summary>
+    /// Runs a look-up of a name, which may block for as long as it likes, as <see cref="RunInThread"/> runs other work: unless
+    /// the backend has an idea of its own, on one of the few threads that the process has for nothing else. Neither throws.
+    /// </summary>
+    /// <returns>Takes it out of the queue when disposed of before it has begun; null where there is no queue.</returns>
+    public virtual IDisposable? RunLookup(Action work, Action completed) => ResolverThreads.Shared.Queue(work, completed);
+
+    /// <summary>
+    /// Has a signal of the process watched, unless the backend has signals of its own. The callback comes on any thread, says
+    /// whether the default action is not to happen, and does not throw.
+    /// </summary>
+    /// <returns>Ends the watch when disposed of; the callback may come once more, if it was on its way.</returns>
+    /// <exception cref="PlatformNotSupportedException">The system does not have the signal.</exception>
+    public virtual IDisposable WatchSignal(PosixSignal signal, Func<bool> onSignal)
+        => PosixSignalRegistration.Create(signal, context => context.Cancel |= onSignal());
 
     /// <summary>Closes the backend itself. Handles that were not released are closed with it, and tell nothing.</summary>
     public void Dispose()

@@ -54,10 +54,9 @@ public sealed class LoopHost
 
     /// <summary>
     /// How a host's name becomes its addresses: as the backend says (<see cref="IoBackend.Resolve"/>), unless whoever makes the
-    /// loop sets another way. It is called where <see cref="EventLoop.RunInThreadAsync{T}(Func{T}, CancellationToken)"/> runs
-    /// its work, and may block for as long as it likes: nobody waits for it longer than they want to, the end of the loop not at
-    /// all, and its result may be for nobody. It throws a <see cref="System.Net.Sockets.SocketException"/> when there is no such
-    /// name.
+    /// loop sets another way. It is called where <see cref="IoBackend.RunLookup"/> runs it, and may block for as long as it
+    /// likes: nobody waits for it longer than they want to, the end of the loop not at all, and its result may be for nobody. It
+    /// throws a <see cref="System.Net.Sockets.SocketException"/> when there is no such name.
     /// </summary>
     public Func<string, IPAddress[]> Lookup
     {
@@ -75,11 +74,15 @@ public sealed class LoopHost
     /// <param name="cancellationToken">Abandons the wait.</param>
     /// <exception cref="System.Net.Sockets.SocketException">There is no such name.</exception>
     /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile, and a shield hid that.</exception>
     public Task<IPAddress[]> LookUpAsync(string hostName, CancellationToken cancellationToken)
-    {
-        Func<string, IPAddress[]> lookup = _lookup;
-        return _loop.RunInThreadAsync(() => lookup(hostName), isWaitedFor: false, cancellationToken);
-    }
+        => Resolving.Lookup.RunAsync(_loop, _lookup, hostName, cancellationToken).AsTask();
+
+    /// <summary>
+    /// Who is asked for the addresses of names: <see cref="EventLoopOptions.Resolver"/>, or <see cref="NameResolver.Default"/>,
+    /// which calls <see cref="Lookup"/>.
+    /// </summary>
+    public NameResolver Resolver { get; internal init; } = NameResolver.Default;
 
     /// <summary>Whether the loop is disposed, or being disposed: nothing new begins.</summary>
     public bool IsClosing => _loop.IsClosing;

@@ -5,6 +5,7 @@ namespace Toolkit.Scheduling;
 /// <summary>
 /// The signals that ask the process to end, for as long as a main coroutine runs. The first two are the program's; one that comes
 /// after them does what it does by default, so that a loop whose thread hangs can be ended too.
+/// Whoever else the loop tells of signals is told after it.
 /// </summary>
 internal sealed class InterruptWatch : IDisposable
 {
@@ -12,8 +13,8 @@ internal sealed class InterruptWatch : IDisposable
 
     private readonly EventLoop _loop;
     private readonly Action<string> _onInterrupt;
-    private readonly PosixSignalRegistration _interrupt;
-    private readonly PosixSignalRegistration _terminate;
+    private readonly IDisposable _interrupt;
+    private readonly IDisposable _terminate;
     private int _signals;
 
     /// <param name="loop">The loop.</param>
@@ -22,8 +23,8 @@ internal sealed class InterruptWatch : IDisposable
     {
         _loop = loop;
         _onInterrupt = onInterrupt;
-        _interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
-        _terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
+        _interrupt = loop.Signals.Intercept(PosixSignal.SIGINT, OnSignal);
+        _terminate = loop.Signals.Intercept(PosixSignal.SIGTERM, OnSignal);
     }
 
     /// <summary>A signal has come. Any thread.</summary>
@@ -43,6 +44,4 @@ internal sealed class InterruptWatch : IDisposable
         _interrupt.Dispose();
         _terminate.Dispose();
     }
-
-    private void OnSignal(PosixSignalContext context) => context.Cancel |= OnSignal(context.Signal);
 }

@@ -17,7 +17,6 @@ internal interface IAwaitedPost
 internal sealed class ThreadWork<T> : IAwaitedPost, IScopeWait
 {
     private readonly EventLoop _loop;
-    private readonly bool _isWaitedFor;
     private readonly CancellationToken _cancellationToken;
     private readonly CancellationTokenRegistration _registration;
 
@@ -31,11 +30,10 @@ internal sealed class ThreadWork<T> : IAwaitedPost, IScopeWait
     private bool _hasExecuted;
     private Exception? _exception;
 
-    public ThreadWork(EventLoop loop, Func<T> function, bool isWaitedFor, CancellationToken cancellationToken)
+    public ThreadWork(EventLoop loop, Func<T> function, CancellationToken cancellationToken)
     {
         _loop = loop;
         _function = function;
-        _isWaitedFor = isWaitedFor;
         _cancellationToken = cancellationToken;
         Task = _completion.Task;
         if (loop.IsCurrent)
@@ -60,11 +58,7 @@ internal sealed class ThreadWork<T> : IAwaitedPost, IScopeWait
 
     public void Start()
     {
-        if (_isWaitedFor)
-        {
-            _loop.OnThreadWorkBegun();
-        }
-
+        _loop.OnThreadWorkBegun();
         _loop.Host.Backend.RunInThread(Execute, PostResult);
     }
 
@@ -116,11 +110,7 @@ internal sealed class ThreadWork<T> : IAwaitedPost, IScopeWait
 
     private void Complete()
     {
-        if (_isWaitedFor)
-        {
-            _loop.OnThreadWorkEnded();
-        }
-
+        _loop.OnThreadWorkEnded();
         if (!_hasExecuted)
         {
             return; // abandoned, as another post says

@@ -5,44 +5,66 @@ using Toolkit.Backends;
 namespace Toolkit.Transports;
 
 /// <summary>
-/// One attempt to connect to one address. It ends once, by the backend, the time, the caller's cancellation or the end of
-/// the loop, and leaves no descriptor behind unless the caller is handed the connection.
+/// One attempt of a <see cref="ConnectRace"/>, to connect to one address. It ends once: by the backend, by its time, or because
+/// the race abandons it, which is not told. It leaves no descriptor behind unless the race is handed the connection.
 /// </summary>
-internal sealed class ConnectAttempt : IConnector, ILoopResident
+internal sealed class ConnectAttempt : IConnector
 {
-    private readonly EventLoop _loop;
-    private readonly Future<IoHandle?> _completion;
+    private readonly ConnectRace _race;
     private IoHandle? _handle;
     private TimerHandle? _limit;
+    private bool _isOver;
 
-    private ConnectAttempt(EventLoop loop)
+    /// <param name="race">Who is told of the end.</param>
+    /// <param name="index">Which of the race's addresses it is.</param>
+    public ConnectAttempt(ConnectRace race, int index)
     {
-        _loop = loop;
-        _completion = new Future<IoHandle?>(loop);
+        _race = race;
+        Index = index;
     }
 
-    int ILoopResident.ResidentIndex { get; set; }
+    public int Index { get; }
 
-    private SocketError Error { get; set; }
-
-    /// <summary>Tries to connect.</summary>
-    /// <returns>The connected handle; or null and the error.</returns>
-    /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
-    /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile, and a shield hid that.</exception>
-    public static async Task<(IoHandle? Handle, SocketError Error)> ConnectAsync(
-        EventLoop loop, EndPoint remote, ConnectOptions options, TimeSpan time, CancellationToken cancellationToken)
+    /// <summary>Begins to connect.</summary>
+    /// <param name="loop">The loop.</param>
+    /// <param name="remote">The address.</param>
+    /// <param name="options">How.</param>
+    /// <param name="time">For how long; null for as long as the race goes on.</param>
+    /// <returns>Why it has not begun, and will not be told of.</returns>
+    public SocketError Begin(EventLoop loop, EndPoint remote, ConnectOptions options, TimeSpan? time)
     {
-        var attempt = new ConnectAttempt(loop);
-        attempt.Begin(remote, options, time);
-        try
+        IoBackend backend = loop.Host.Backend;
+        var spec = new HandleSpec
         {
-            IoHandle? handle = await attempt._completion.WaitAsync(cancellationToken);
-            return (handle, attempt.Error);
+            AddressFamily = remote.AddressFamily,
+            LocalEndPoint = options.LocalEndPoint,
+            ReuseAddress = options.LocalEndPoint is { Port: not 0 },
+        };
+        _handle = backend.Open(spec, out SocketError error);
+        if (_handle is null)
+        {
+            _isOver = true;
+            return error;
         }
-        catch
+
+        options.Tcp.ApplyTo(_handle, remote.AddressFamily);
+        if (time is { } limit)
         {
-            attempt.GiveUp();
-            throw;
+            _limit = loop.UnsafeCallLater(limit, static self => ((ConnectAttempt)self!).End(SocketError.TimedOut), this);
+        }
+
+        backend.Submit(new ConnectOperation(_handle, remote, this));
+        return SocketError.Success;
+    }
+
+    /// <summary>The race goes on without it.</summary>
+    public void Abandon()
+    {
+        if (!_isOver)
+        {
+            _isOver = true;
+            _limit?.Cancel();
+            _handle?.Backend.Release(_handle, reset: false);
         }
     }
 
@@ -57,71 +79,23 @@ internal sealed class ConnectAttempt : IConnector, ILoopResident
         End(error);
     }
 
-    void ILoopResident.OnLoopShutdown() => Fail(new ObjectDisposedException(nameof(EventLoop)));
-
-    void ILoopResident.OnLoopShutdownExpired() => Fail(new ObjectDisposedException(nameof(EventLoop)));
-
-    private void Begin(EndPoint remote, ConnectOptions options, TimeSpan time)
-    {
-        IoBackend backend = _loop.Host.Backend;
-        var spec = new HandleSpec
-        {
-            AddressFamily = remote.AddressFamily,
-            LocalEndPoint = options.LocalEndPoint,
-            ReuseAddress = options.LocalEndPoint is { Port: not 0 },
-        };
-        _loop.Host.AddResident(this);
-        _handle = backend.Open(spec, out SocketError error);
-        if (_handle is null)
-        {
-            End(error);
-            return;
-        }
-
-        options.Tcp.ApplyTo(_handle, remote.AddressFamily);
-        _limit = _loop.UnsafeCallLater(time, static self => ((ConnectAttempt)self!).End(SocketError.TimedOut), this);
-        backend.Submit(new ConnectOperation(_handle, remote, this));
-    }
-
     private void End(SocketError error)
     {
-        if (!_completion.IsCompleted)
+        if (_isOver)
         {
-            Leave(release: error != SocketError.Success);
-            Error = error;
-            _completion.SetResult(error == SocketError.Success ? _handle : null);
+            return; // it has come to something in the turn in which it was abandoned
         }
-    }
 
-    private void Fail(Exception exception)
-    {
-        if (!_completion.IsCompleted)
+        if (error == SocketError.Success)
         {
-            Leave(release: true);
-            _completion.SetException(exception);
+            _isOver = true;
+            _limit?.Cancel();
+            _race.OnConnected(this, _handle!);
         }
-    }
-
-    // The caller waits no more. In the meantime it may have come to a connection, which is for nobody.
-    private void GiveUp()
-    {
-        if (!_completion.IsCompleted)
+        else
         {
-            Fail(new OperationCanceledException());
-        }
-        else if (_completion.State == FutureState.Succeeded && Error == SocketError.Success)
-        {
-            _loop.Host.Backend.Release(_handle!, reset: false);
-        }
-    }
-
-    private void Leave(bool release)
-    {
-        _limit?.Cancel();
-        _loop.Host.RemoveResident(this);
-        if (release && _handle is not null)
-        {
-            _loop.Host.Backend.Release(_handle, reset: false);
+            Abandon();
+            _race.OnFailed(this, error);
         }
     }
 }

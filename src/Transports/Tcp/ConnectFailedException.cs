@@ -27,17 +27,25 @@ public sealed class ConnectFailedException : IOException
         Failures = [];
     }
 
-    /// <summary>Every attempt, in order; empty when there was no address to try.</summary>
+    /// <summary>
+    /// Every attempt, in the order in which they began; empty when there was no address to try. Addresses whose turn had not come
+    /// when the time was over are not listed.
+    /// </summary>
     public IReadOnlyList<ConnectFailure> Failures { get; }
 
     private static string Describe(string target, IReadOnlyList<ConnectFailure> failures)
     {
         ArgumentNullException.ThrowIfNull(failures);
-        string attempts = string.Join("; ", failures.Select(f => $"{Escape($"{f.EndPoint}")}: {f.Error.SocketErrorCode}"));
+        string attempts = string.Join("; ", failures.Select(f => $"{Escape($"{f.EndPoint}")}: {DescribeError(f)}"));
         return failures.Count == 0
             ? $"Cannot connect to {Escape(target)}: it has no address of the local end point's family."
             : $"Cannot connect to {Escape(target)}: {attempts}.";
     }
+
+    private static string DescribeError(ConnectFailure failure)
+        => failure.Refusal is { } refusal
+            ? $"refused by the address filter ({Escape(refusal)})"
+            : failure.Error.SocketErrorCode.ToString();
 
     // Often enough it is a peer who has said where to connect to.
     private static string Escape(string target)
@@ -51,4 +59,11 @@ public sealed class ConnectFailedException : IOException
 /// <param name="EndPoint">The address, or the name of a Unix socket, that was tried.</param>
 /// <param name="Error">What came of it; <see cref="SocketError.TimedOut"/> also when our own time was up.</param>
 [StructLayout(LayoutKind.Auto)]
-public readonly record struct ConnectFailure(EndPoint EndPoint, SocketException Error);
+public readonly record struct ConnectFailure(EndPoint EndPoint, SocketException Error)
+{
+    /// <summary>
+    /// Why <see cref="ConnectOptions.AddressFilter"/> has refused the address, which was not dialled; the error is then
+    /// <see cref="SocketError.AccessDenied"/>. Null for one that it has let pass.
+    /// </summary>
+    public string? Refusal { get; init; }
+}

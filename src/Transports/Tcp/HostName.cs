@@ -71,25 +71,50 @@ internal static class HostName
             return [literal!];
         }
 
-        IPAddress[] addresses = await LookUpAsync(loop, host, cancellationToken);
-        return addresses.Length > 0 ? addresses.Distinct().ToArray() : throw new SocketException((int)SocketError.HostNotFound);
+        IReadOnlyList<IPAddress> found = await AskAsync(loop, host, cancellationToken);
+        IPAddress[] addresses = [.. found.Where(IsOfTheInternet).Distinct()];
+        return addresses.Length > 0 ? addresses : throw new SocketException((int)SocketError.HostNotFound);
     }
 
     // A resolver cannot be interrupted, and may hang for minutes. So nobody waits for the thread that it holds: not who
     // gives up, and not the loop when it ends, which as a resident this is told of.
-    private static async Task<IPAddress[]> LookUpAsync(EventLoop loop, string host, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<IPAddress>> AskAsync(
+        EventLoop loop, string host, CancellationToken cancellationToken)
     {
+        if (loop.Host.RefusalOfWait(cancellationToken) is { } refusal)
+        {
+            throw refusal;
+        }
+
         using var wait = new LookupWait(loop.Host, cancellationToken);
+        NameResolver resolver = loop.Host.Resolver;
+        Task<IReadOnlyList<IPAddress>>? asked = null;
         try
         {
-            return await loop.Host.LookUpAsync(host, wait.Token);
+            using (loop.Host.EnterUserCode(context: null, resolver, nameof(NameResolver.ResolveAsync)))
+            {
+                asked = resolver.ResolveAsync(host, wait.Token).AsTask();
+            }
+
+            return await asked.InScope(wait.Token)
+                ?? throw new InvalidOperationException($"The resolver ({resolver.GetType()}) returned null.");
         }
         catch (OperationCanceledException exception) when (exception is not ScopeCancelledException)
         {
             ObjectDisposedException.ThrowIf(wait.IsLoopEnding && !cancellationToken.IsCancellationRequested, loop);
             throw new OperationCanceledException(cancellationToken);
         }
+        finally
+        {
+            if (asked is { IsCompleted: false })
+            {
+                wait.GiveUp(); // whatever has ended the wait, a scope perhaps, of which the token knows nothing
+            }
+        }
     }
+
+    private static bool IsOfTheInternet(IPAddress address)
+        => address is { AddressFamily: AddressFamily.InterNetwork or AddressFamily.InterNetworkV6 };
 
     private static bool TryParseAddress(string host, out IPAddress? address)
         => IPAddress.TryParse(host, out address)
@@ -104,6 +129,7 @@ internal static class HostName
         return start == 0
                || (start < host.Length && !host.AsSpan(start).ContainsAnyExcept(s_zoneCharacters));
     }
+
     private sealed class LookupWait : ILoopResident, IDisposable
     {
         private readonly LoopHost _host;
@@ -127,6 +153,8 @@ internal static class HostName
             IsLoopEnding = true;
             _end.Cancel();
         }
+
+        public void GiveUp() => _end.Cancel();
 
         public void OnLoopShutdownExpired() => OnLoopShutdown();
 

@@ -13,9 +13,9 @@ public static class TcpConnecting
     extension(EventLoop loop)
     {
         /// <summary>
-        /// Connects to a host by name or address. The name is checked, resolved off the loop, and its addresses are tried in
-        /// the resolver's order until one answers. Then the protocol is made and told of the connection, and then this
-        /// returns. A wait of the current scope. Loop thread only.
+        /// Connects to a host by name or address. The name is checked, resolved off the loop, and its addresses are tried until
+        /// one answers, the next beside one that does not for a while (<see cref="ConnectOptions.AttemptDelay"/>). Then the
+        /// protocol is made and told of the connection, and then this returns. A wait of the current scope. Loop thread only.
         /// </summary>
         /// <param name="factory">Makes the protocol; called once, when there is a connection for it.</param>
         /// <param name="host">A name, or an IP address in its usual form.</param>
@@ -30,7 +30,7 @@ public static class TcpConnecting
         /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile, and a shield hid that.</exception>
         /// <remarks>
         /// What <paramref name="factory"/> or <see cref="StreamProtocol.ConnectionMade"/> throws comes out of here too, with
-        /// the connection aborted.
+        /// the connection aborted, and so does what the resolver or <see cref="ConnectOptions.AddressFilter"/> throws.
         /// </remarks>
         public Task<Connection<TProtocol>> CreateConnectionAsync<TProtocol>(
             Func<TProtocol> factory,
@@ -122,6 +122,11 @@ public static class TcpConnecting
             }
         }
 
+        if (options.AttemptDelay != Timeout.InfiniteTimeSpan)
+        {
+            addresses = AddressOrder.Interleave(addresses);
+        }
+
         IPEndPoint[] endPoints = [.. addresses.Select(address => new IPEndPoint(address, port))];
         TimeSpan left = options.BoundedTimeout - (loop.Time - started);
         return await ConnectToAddressesAsync(loop, factory, target, endPoints, options, left, cancellationToken);
@@ -138,36 +143,25 @@ public static class TcpConnecting
         where TProtocol : StreamProtocol
     {
         ExecutionContext? context = LoopHost.CaptureContext();
-        TimeSpan deadline = loop.Time + time;
         endPoints = Array.ConvertAll(endPoints, WithoutMapping);
         if (options.LocalEndPoint is { } local)
         {
             endPoints = [.. endPoints.Where(endPoint => endPoint.AddressFamily == local.AddressFamily)];
         }
 
-        var failures = new List<ConnectFailure>();
-        for (int i = 0; i < endPoints.Length; i++)
+        (IoHandle? handle, IReadOnlyList<ConnectFailure> failures) = await ConnectRace.RunAsync(
+            loop, target, endPoints, options, time, context, cancellationToken);
+        if (handle is null)
         {
-            CancelScope.ThrowIfCancelled(); // one that is cancelled begins nothing
-            cancellationToken.ThrowIfCancellationRequested();
-            TimeSpan left = deadline - loop.Time;
-            TimeSpan share = left > TimeSpan.Zero ? left / (endPoints.Length - i) : TimeSpan.Zero;
-            (IoHandle? handle, SocketError error) = await ConnectAttempt.ConnectAsync(
-                loop, endPoints[i], options, share, cancellationToken);
-            if (handle is not null)
-            {
-                if (options.Tls is { } tls)
-                {
-                    handle = await TlsConnect.HandshakeAsync(loop, handle, tls, context, cancellationToken);
-                }
-
-                return MakeConnection(loop, factory, handle, options.Tcp, context);
-            }
-
-            failures.Add(new ConnectFailure(endPoints[i], new SocketException((int)error)));
+            throw new ConnectFailedException(target, failures);
         }
 
-        throw new ConnectFailedException(target, failures);
+        if (options.Tls is { } tls)
+        {
+            handle = await TlsConnect.HandshakeAsync(loop, handle, tls, context, cancellationToken);
+        }
+
+        return MakeConnection(loop, factory, handle, options.Tcp, context);
     }
 
     // An IPv4 address in the form of an IPv6 one, as sockets of both families give it, is for a socket of IPv4.

@@ -27,7 +27,7 @@ public static class UnixConnecting
         /// <param name="cancellationToken">Gives up, at any point, and leaves nothing behind; so does the scope.</param>
         /// <returns>The transport and its protocol.</returns>
         /// <exception cref="ArgumentException">
-        /// The path cannot be one; the options have an address to connect from, or TLS and no name.
+        /// The path cannot be one; the options have an address to connect from, a filter of addresses, or TLS and no name.
         /// </exception>
         /// <exception cref="ConnectFailedException">
         /// Nothing is there (<see cref="SocketError.AddressNotAvailable"/>), nobody listens
@@ -57,6 +57,13 @@ public static class UnixConnecting
             {
                 throw new ArgumentException(
                     $"{nameof(ConnectOptions.LocalEndPoint)} is an address to connect from, and a Unix socket has none.",
+                    nameof(options));
+            }
+
+            if (options.AddressFilter is not null)
+            {
+                throw new ArgumentException(
+                    $"{nameof(ConnectOptions.AddressFilter)} is asked about IP addresses, and a Unix socket has none.",
                     nameof(options));
             }
 
@@ -112,11 +119,15 @@ public static class UnixConnecting
         TimeSpan pause = s_firstPause;
         while (true)
         {
-            CancelScope.ThrowIfCancelled(); // one that is cancelled begins nothing
-            cancellationToken.ThrowIfCancellationRequested();
             TimeSpan left = deadline - loop.Time;
-            (IoHandle? handle, SocketError error) = await ConnectAttempt.ConnectAsync(
-                loop, remote, options, left > TimeSpan.Zero ? left : TimeSpan.Zero, cancellationToken);
+            (IoHandle? handle, IReadOnlyList<ConnectFailure> failures) = await ConnectRace.RunAsync(
+                loop,
+                remote.ToString(),
+                [remote],
+                options,
+                left > TimeSpan.Zero ? left : TimeSpan.Zero,
+                context,
+                cancellationToken);
             if (handle is not null)
             {
                 if (options.Tls is { } tls)
@@ -127,6 +138,7 @@ public static class UnixConnecting
                 return TcpConnecting.MakeConnection(loop, factory, handle, options.Tcp, context, options.MaxReceivedHandles);
             }
 
+            SocketError error = failures[0].Error.SocketErrorCode;
             left = deadline - loop.Time;
             if (error != SocketError.WouldBlock || left <= TimeSpan.Zero)
             {

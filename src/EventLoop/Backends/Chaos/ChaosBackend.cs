@@ -122,6 +122,12 @@ public sealed partial class ChaosBackend : IoBackend
     public override void RunInThread(Action work, Action completed) => _inner.RunInThread(work, completed);
 
     /// <inheritdoc/>
+    public override IDisposable? RunLookup(Action work, Action completed) => _inner.RunLookup(work, completed);
+
+    /// <inheritdoc/>
+    public override IDisposable WatchSignal(PosixSignal signal, Func<bool> onSignal) => _inner.WatchSignal(signal, onSignal);
+
+    /// <inheritdoc/>
     public override IoHandle? Adopt(Socket socket, bool isListening, out SocketError error)
         => _inner.Adopt(socket, isListening, out error) is { } adopted ? new ChaosHandle(this, adopted) : null;
 

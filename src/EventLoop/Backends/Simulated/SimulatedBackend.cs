@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Toolkit.Backends;
 
 namespace Toolkit.Simulation;
@@ -67,6 +68,14 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
     public override IPAddress[] Resolve(string hostName) => World.Names.Resolve(Host, hostName);
 
     public override void RunInThread(Action work, Action completed) => World.RunWork(Host, work, completed);
+
+    public override IDisposable? RunLookup(Action work, Action completed)
+    {
+        World.RunWork(Host, work, completed);
+        return null;
+    }
+
+    public override IDisposable WatchSignal(PosixSignal signal, Func<bool> onSignal) => Host.WatchSignal(signal, onSignal);
 
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
     {

@@ -122,6 +122,7 @@ public sealed partial class SimulatedHost
         _backends.Clear();
         _datagramSockets.Clear();
         _connections.Clear();
+        _signalSources.Clear();
         _descriptors = 0;
         World.WatchBrokenPaths();
     }
