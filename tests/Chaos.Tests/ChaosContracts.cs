@@ -36,6 +36,8 @@ public sealed class ChaosSimulatedEchoTests() : EchoContract(LoopUnderTest.Chaos
 
 public sealed class ChaosEpollPipeTests() : PipeContract(LoopUnderTest.ChaosEpoll);
 
+public sealed class ChaosSimulatedPipeTests() : PipeContract(LoopUnderTest.ChaosSimulated);
+
 public sealed class ChaosEpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosUring);

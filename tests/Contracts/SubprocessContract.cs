@@ -19,7 +19,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     protected override TimeSpan Patience => base.Patience + TimeSpan.FromMilliseconds(20 * ManyInSequence);
 
     [Fact]
-    public void Sort_GivenItsInput_AnswersAndEndsInOrder() => RunReal(async loop =>
+    public void Sort_GivenItsInput_AnswersAndEndsInOrder() => RunTools(async loop =>
     {
         (SubprocessTransport child, ChildProtocol protocol) = await SpawnAsync(loop, new SpawnOptions { FileName = "sort" });
         Assert.Equal(["made"], protocol.Events);
@@ -242,7 +242,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     });
 
     [Fact]
-    public void Waits_InACancelledScope_ThrowAndLeaveTheChildAlone() => RunReal(async loop =>
+    public void Waits_InACancelledScope_ThrowAndLeaveTheChildAlone() => RunTools(async loop =>
     {
         (SubprocessTransport child, ChildProtocol protocol) = await SpawnAsync(loop, Options() with { FileName = "cat" });
         await CancelScope.RunAsync(async scope =>
@@ -349,7 +349,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     });
 
     [Fact]
-    public void Many_AtOnceAndInSequence_LeaveNothing() => RunReal(async loop =>
+    public void Many_AtOnceAndInSequence_LeaveNothing() => RunTools(async loop =>
     {
         SpawnOptions options = Options() with { FileName = "true", StandardError = ChildStream.Null };
         Subprocess<ChildProtocol>[] all = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => SpawnAsync(loop, options)));
@@ -372,7 +372,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     });
 
     [Fact]
-    public void Output_OfManyLines_WaitsForASlowReader() => RunReal(async loop =>
+    public void Output_OfManyLines_WaitsForASlowReader() => RunTools(async loop =>
     {
         int pauses = 0;
         ChildProtocol protocol = Make(keepsOutput: false);
@@ -468,7 +468,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     });
 
     [Fact]
-    public void Run_OverALimit_EndsTheChildAndKeepsWhatItHadWritten() => RunReal(async loop =>
+    public void Run_OverALimit_EndsTheChildAndKeepsWhatItHadWritten() => RunTools(async loop =>
     {
         ProcessLimitException output = await Assert.ThrowsAsync<ProcessLimitException>(() => loop.RunProcessAsync(
             Options() with { FileName = "yes" }, limits: new RunOptions { MaxOutput = 1001 }));
@@ -492,7 +492,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     });
 
     [Fact]
-    public void Coroutines_TalkToAChildAndEndIt() => RunReal(async loop =>
+    public void Coroutines_TalkToAChildAndEndIt() => RunTools(async loop =>
     {
         SubprocessTransport transport;
         await using (ChildProcess child = await loop.OpenProcessAsync(
@@ -565,6 +565,22 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
         {
             RequireRealMachine("The programs are the machine's.");
             Assert.SkipWhen(OperatingSystem.IsWindows(), "The programs are those of Unix.");
+            await scenario(loop);
+        });
+        RequireGrammar();
+    }
+
+    // What a simulation has, too.
+    private void RunTools(Func<EventLoop, Task> scenario)
+    {
+        Run(async loop =>
+        {
+            Assert.SkipWhen(!IsSimulated && OperatingSystem.IsWindows(), "The programs are those of Unix.");
+            if (IsSimulated)
+            {
+                SimulatedTools.AddTo(loop);
+            }
+
             await scenario(loop);
         });
         RequireGrammar();

@@ -23,6 +23,8 @@ public sealed class SimulatedLoopRunningTests() : LoopRunningContract(LoopKind.S
 
 public sealed class SimulatedLoopSchedulingTests() : LoopSchedulingContract(LoopKind.Simulated);
 
+public sealed class SimulatedPipeTests() : PipeContract(LoopKind.Simulated);
+
 public sealed class SimulatedReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated);
 
 public sealed class SimulatedSeamTests() : SeamContract(LoopKind.Simulated);
@@ -36,6 +38,8 @@ public sealed class SimulatedServerInputTests() : ServerInputContract(LoopKind.S
 public sealed class SimulatedServerLimitTests() : ServerLimitContract(LoopKind.Simulated);
 
 public sealed class SimulatedServerPauseTests() : ServerPauseContract(LoopKind.Simulated);
+
+public sealed class SimulatedSubprocessTests() : SubprocessContract(LoopKind.Simulated);
 
 public sealed class SimulatedTcpCloseTests() : TcpCloseContract(LoopKind.Simulated);
 
