@@ -102,6 +102,30 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
+    public void Fifo_IsAPipeOfWhoeverKnowsItsName() => RunPipes(async loop =>
+    {
+        RequireRealMachine(NoFiles);
+        string path = Path.Combine(Path.GetTempPath(), $"tk-{Guid.NewGuid():N}");
+        UnixCalls.MakeFifo(path);
+
+        // Each open waits for the other.
+        SafeFileHandle[] ends = await Task.WhenAll(
+            loop.RunInThreadAsync(() => File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite)),
+            loop.RunInThreadAsync(() => File.OpenHandle(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)));
+        TestProtocol reader = Watch(new TestProtocol());
+        TestProtocol writer = Watch(new TestProtocol());
+        await loop.ConnectReadPipeAsync(() => reader, ends[0]);
+        Transport output = (await loop.ConnectWritePipeAsync(() => writer, ends[1])).Transport;
+        output.Write("by name"u8);
+        output.Close();
+
+        Assert.Null(await reader.Lost.Task);
+        Assert.Equal("by name"u8.ToArray(), reader.Received);
+        await writer.Lost.Task;
+        File.Delete(path);
+    });
+
+    [Fact]
     public void Terminal_BothWays_CarriesWhatIsTypedAndShown() => RunPipes(async loop =>
     {
         RequireRealMachine(NoFiles);

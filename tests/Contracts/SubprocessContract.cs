@@ -454,6 +454,57 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     });
 
     [Fact]
+    public void Status_ThatSomebodyElseHasTaken_IsThatOfTheKernelOrUnknown() => RunReal(async loop =>
+    {
+        RequireNative();
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Children have descriptors on Linux.");
+        (SubprocessTransport child, ChildProtocol protocol) = await SpawnAsync(loop, Options() with { FileName = "cat" });
+        child.Kill();
+        Assert.Equal(child.Pid, UnixCalls.WaitFor(child.Pid)); // in this turn, before the loop can look
+
+        ExitStatus status = await child.WaitCompletedAsync();
+
+        // PIDFD_GET_INFO tells how a process has ended since Linux 6.15, whoever has reaped it.
+        Assert.Equal(Environment.OSVersion.Version >= new Version(6, 15) ? ExitStatus.FromSignal(9) : ExitStatus.Unknown, status);
+        Assert.Null(await protocol.Lost.Task);
+        Assert.False(child.Kill());
+    });
+
+    [Fact]
+    public void Spawn_WithoutDescriptorsToSpare_FailsWholeAndLeavesNothing() => RunReal(async loop =>
+    {
+        RequireNative();
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The limit is that of Linux.");
+        SpawnOptions options = Options() with { FileName = "cat" };
+        (await SpawnAsync(loop, options)).Transport.Close(); // what is made once and kept is there
+        await _children[0].Lost.Task;
+        int failures = 0;
+
+        // One descriptor more each time, so that each of those that a child takes is once the one that is not there.
+        for (int spare = 0; ; spare++)
+        {
+            using (DescriptorLimit.LeaveBeforeReserve(spare))
+            {
+                try
+                {
+                    (await SpawnAsync(loop, options)).Transport.Close();
+                    break;
+                }
+                catch (SpawnFailedException exception)
+                {
+                    Assert.Equal(SpawnError.OutOfDescriptors, exception.Error);
+                    failures++;
+                }
+            }
+        }
+
+        Assert.InRange(failures, 3, 20);
+        await _children[^1].Lost.Task;
+        Assert.Equal(2, _children.Count);
+        Assert.Equal(0, Zombies());
+    });
+
+    [Fact]
     public void Run_ToTheEnd_ReturnsWhatWasWrittenAndHowItEnded() => RunReal(async loop =>
     {
         ProcessResult result = await loop.RunProcessAsync(

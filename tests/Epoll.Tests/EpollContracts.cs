@@ -35,6 +35,8 @@ public sealed class EpollLoopThreadsTests() : LoopThreadsContract(LoopKind.Epoll
 
 public sealed class EpollNetworkFaultTests() : NetworkFaultContract(LoopKind.Epoll);
 
+public sealed class EpollPipeStreamTests() : PipeStreamContract(LoopKind.Epoll);
+
 public sealed class EpollPipeTests() : PipeContract(LoopKind.Epoll);
 
 public sealed class EpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll);

@@ -1,3 +1,4 @@
+using System.IO.Pipes;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Toolkit.Simulation;
@@ -64,6 +65,10 @@ public sealed class PipeTests
             (await Assert.ThrowsAsync<NotSupportedException>(
                 () => loop.ConnectReadPipeAsync(() => new TestProtocol(), real))).Message,
             StringComparison.Ordinal);
+
+        await using var stream = new AnonymousPipeServerStream(PipeDirection.In);
+        stream.DisposeLocalCopyOfClientHandle();
+        await Assert.ThrowsAsync<NotSupportedException>(() => loop.ConnectPipeStreamAsync(() => new TestProtocol(), stream));
 
         // Nothing is left of a machine that has lost its power, and it counts from nothing when it is back.
         other.Crash();

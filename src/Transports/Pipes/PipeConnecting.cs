@@ -37,7 +37,8 @@ public static class PipeConnecting
         /// <returns>The transport and its protocol.</returns>
         /// <exception cref="AdoptFailedException">It is a regular file, or closed, or was opened for writing; it is still the
         /// caller's.</exception>
-        /// <exception cref="PlatformNotSupportedException">The system has no pipes that can be waited for.</exception>
+        /// <exception cref="PlatformNotSupportedException">The system has no pipes that can be waited for; see
+        /// <c>ConnectPipeStreamAsync</c>.</exception>
         /// <exception cref="NotSupportedException">The loop is simulated, and the pipe is the machine's.</exception>
         public Task<Connection<TProtocol>> ConnectReadPipeAsync<TProtocol>(
             Func<TProtocol> factory, SafeHandle pipe, PipeTransportOptions? options = null)
@@ -56,7 +57,8 @@ public static class PipeConnecting
         /// <returns>The transport and its protocol.</returns>
         /// <exception cref="AdoptFailedException">It is a regular file, or closed, or was opened for reading; it is still the
         /// caller's.</exception>
-        /// <exception cref="PlatformNotSupportedException">The system has no pipes that can be waited for.</exception>
+        /// <exception cref="PlatformNotSupportedException">The system has no pipes that can be waited for; see
+        /// <c>ConnectPipeStreamAsync</c>.</exception>
         /// <exception cref="NotSupportedException">The loop is simulated, and the pipe is the machine's.</exception>
         public Task<Connection<TProtocol>> ConnectWritePipeAsync<TProtocol>(
             Func<TProtocol> factory, SafeHandle pipe, PipeTransportOptions? options = null)
@@ -93,8 +95,8 @@ public static class PipeConnecting
         return backend.Adopt(file, kind, out SocketError error) ?? throw (error switch
         {
             SocketError.OperationNotSupported when !OperatingSystem.IsLinux() => new PlatformNotSupportedException(
-                "Pipes and terminals can be waited for on Linux. Elsewhere, let a thread read them (RunInThreadAsync), or use a "
-                + "NamedPipeServerStream or NamedPipeClientStream, whose asynchronous calls return to the loop."),
+                "Pipes and terminals can be waited for by their handles on Linux. Elsewhere, hand a NamedPipeServerStream, "
+                + "NamedPipeClientStream or anonymous pipe to ConnectPipeStreamAsync, or let a thread read (RunInThreadAsync)."),
             SocketError.OperationNotSupported => new NotSupportedException(
                 $"A loop with the {backend.Name} backend takes no pipes or terminals of the machine's. Use another kind of loop; in "
                 + "a simulation, make a pipe by SimulatedHost.CreatePipe."),
