@@ -7,13 +7,15 @@ namespace Toolkit.Transports;
 /// <summary>
 /// A stream of .NET's as a handle: one read and one write at a time are in flight on it, wherever it completes them.
 /// </summary>
+#pragma warning disable CA1001 // The source has neither a timer nor a wait handle, so that there is nothing to dispose.
 internal sealed class StreamHandle : IoHandle
+#pragma warning restore CA1001
 {
     private const int BufferSize = 16 * 1024;
 
     private readonly StreamBackend _backend;
     private readonly Stream _stream;
-    private readonly CancellationTokenSource _closing = new(); // has no timer, and so nothing to dispose
+    private readonly CancellationTokenSource _closing = new();
 
     // In the hands of the read that is in flight, and else of the loop's thread.
     private byte[] _input = [];
