@@ -40,6 +40,8 @@ public sealed class ChaosSimulatedNamesTests() : NamesContract(LoopUnderTest.Cha
 
 public sealed class ChaosEpollPipeTests() : PipeContract(LoopUnderTest.ChaosEpoll);
 
+public sealed class ChaosSimulatedPipeTests() : PipeContract(LoopUnderTest.ChaosSimulated);
+
 public sealed class ChaosEpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosUring);

@@ -1,19 +1,21 @@
 using System.IO.Pipes;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using Toolkit.Simulation;
 
 namespace Toolkit.Tests.Contracts;
 
 /// <summary>Pipes and terminals as transports.</summary>
 public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject)
 {
-    private const string NoPipes = "A simulation has no descriptors.";
+    private const string NoFiles = "A simulation has pipes, and neither terminals nor files.";
 
     [Fact]
-    public void Bytes_ThroughAPipe_ComeInOrderAndThenItsEnd() => RunReal(async loop =>
+    public void Bytes_ThroughAPipe_ComeInOrderAndThenItsEnd() => RunPipes(async loop =>
     {
-        (SafePipeHandle read, SafePipeHandle write) = MakePipe();
+        (SafeHandle read, SafeHandle write) = MakePipe(loop);
         TestProtocol reader = Watch(new TestProtocol());
         TestProtocol writer = Watch(new TestProtocol());
         Transport input = (await loop.ConnectReadPipeAsync(() => reader, read)).Transport;
@@ -35,9 +37,9 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void Reader_ThatIsPaused_IsToldAfterwardsAllThatCameAndTheEnd() => RunReal(async loop =>
+    public void Reader_ThatIsPaused_IsToldAfterwardsAllThatCameAndTheEnd() => RunPipes(async loop =>
     {
-        (SafePipeHandle read, SafePipeHandle write) = MakePipe();
+        (SafeHandle read, SafeHandle write) = MakePipe(loop);
         TestProtocol reader = Watch(new TestProtocol());
         Transport input = (await loop.ConnectReadPipeAsync(() => reader, read)).Transport;
         input.PauseReading();
@@ -55,9 +57,9 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void Writer_WhoseReaderHasGone_NoticesWhileIdle() => RunReal(async loop =>
+    public void Writer_WhoseReaderHasGone_NoticesWhileIdle() => RunPipes(async loop =>
     {
-        (SafePipeHandle read, SafePipeHandle write) = MakePipe();
+        (SafeHandle read, SafeHandle write) = MakePipe(loop);
         TestProtocol writer = Watch(new TestProtocol());
         Transport output = (await loop.ConnectWritePipeAsync(() => writer, write)).Transport;
 
@@ -68,9 +70,9 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void Writer_WhoseReaderGoesWithBytesOnTheirWay_IsToldThatTheyAreLost() => RunReal(async loop =>
+    public void Writer_WhoseReaderGoesWithBytesOnTheirWay_IsToldThatTheyAreLost() => RunPipes(async loop =>
     {
-        (SafePipeHandle read, SafePipeHandle write) = MakePipe();
+        (SafeHandle read, SafeHandle write) = MakePipe(loop);
         TestProtocol writer = Watch(new TestProtocol());
         Transport output = (await loop.ConnectWritePipeAsync(() => writer, write)).Transport;
         output.Write(Pattern(300_000));
@@ -84,9 +86,9 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void Coroutines_OverPipes_ReadLinesAndTheEnd() => RunReal(async loop =>
+    public void Coroutines_OverPipes_ReadLinesAndTheEnd() => RunPipes(async loop =>
     {
-        (SafePipeHandle read, SafePipeHandle write) = MakePipe();
+        (SafeHandle read, SafeHandle write) = MakePipe(loop);
         await using StreamConnection input = (await loop.ConnectReadPipeAsync(() => new StreamConnection(), read)).Protocol;
         StreamConnection output = (await loop.ConnectWritePipeAsync(() => new StreamConnection(), write)).Protocol;
         await output.WriteAsync("one\ntwo\n"u8.ToArray());
@@ -100,8 +102,33 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void Terminal_BothWays_CarriesWhatIsTypedAndShown() => RunReal(async loop =>
+    public void Fifo_IsAPipeOfWhoeverKnowsItsName() => RunPipes(async loop =>
     {
+        RequireRealMachine(NoFiles);
+        string path = Path.Combine(Path.GetTempPath(), $"tk-{Guid.NewGuid():N}");
+        UnixCalls.MakeFifo(path);
+
+        // Each open waits for the other.
+        SafeFileHandle[] ends = await Task.WhenAll(
+            loop.RunInThreadAsync(() => File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite)),
+            loop.RunInThreadAsync(() => File.OpenHandle(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)));
+        TestProtocol reader = Watch(new TestProtocol());
+        TestProtocol writer = Watch(new TestProtocol());
+        await loop.ConnectReadPipeAsync(() => reader, ends[0]);
+        Transport output = (await loop.ConnectWritePipeAsync(() => writer, ends[1])).Transport;
+        output.Write("by name"u8);
+        output.Close();
+
+        Assert.Null(await reader.Lost.Task);
+        Assert.Equal("by name"u8.ToArray(), reader.Received);
+        await writer.Lost.Task;
+        File.Delete(path);
+    });
+
+    [Fact]
+    public void Terminal_BothWays_CarriesWhatIsTypedAndShown() => RunPipes(async loop =>
+    {
+        RequireRealMachine(NoFiles);
         using PseudoTerminal pair = OpenTerminal();
         Assert.Equal(TerminalSize.Default, pair.Size);
         TestProtocol screen = Watch(new TestProtocol());
@@ -125,9 +152,10 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void BlockingMode_ThatOthersShare_IsAsItWas() => RunReal(async loop =>
+    public void BlockingMode_ThatOthersShare_IsAsItWas() => RunPipes(async loop =>
     {
-        (SafePipeHandle read, SafePipeHandle write) = MakePipe();
+        RequireRealMachine(NoFiles);
+        (SafeHandle read, SafeHandle write) = MakePipe(loop);
         using var kept = new SafeFileHandle(read.DangerousGetHandle(), ownsHandle: false);
         (Transport input, TestProtocol reader) = await loop.ConnectReadPipeAsync(() => Watch(new TestProtocol()), kept);
         Assert.True(IsBlocking(read));
@@ -154,9 +182,14 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     [InlineData("closed", SocketError.NotSocket)]
     [InlineData("other direction", SocketError.InvalidArgument)]
     [InlineData("no terminal", SocketError.InvalidArgument)]
-    public void Files_ThatAreNotWhatIsWanted_AreRefusedAndStillTheCallers(string what, SocketError error) => RunReal(async loop =>
+    public void Files_ThatAreNotWhatIsWanted_AreRefusedAndStillTheCallers(string what, SocketError error) => RunPipes(async loop =>
     {
-        (SafePipeHandle read, SafePipeHandle write) = MakePipe();
+        if (what is "file" or "null")
+        {
+            RequireRealMachine(NoFiles);
+        }
+
+        (SafeHandle read, SafeHandle write) = MakePipe(loop);
         using SafeFileHandle file = File.OpenHandle(typeof(PipeContract).Assembly.Location);
         using SafeFileHandle device = File.OpenHandle("/dev/null");
 
@@ -190,9 +223,9 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void Calls_ThatAreMistakes_Throw() => RunReal(async loop =>
+    public void Calls_ThatAreMistakes_Throw() => RunPipes(async loop =>
     {
-        (SafePipeHandle read, SafePipeHandle write) = MakePipe();
+        (SafeHandle read, SafeHandle write) = MakePipe(loop);
         Transport input = (await loop.ConnectReadPipeAsync(() => Watch(new TestProtocol()), read)).Transport;
         Transport output = (await loop.ConnectWritePipeAsync(() => Watch(new TestProtocol()), write)).Transport;
 
@@ -217,8 +250,13 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
         output.Close();
     });
 
-    private static (SafePipeHandle Read, SafePipeHandle Write) MakePipe()
+    private (SafeHandle Read, SafeHandle Write) MakePipe(EventLoop loop)
     {
+        if (IsSimulated)
+        {
+            return SimulatedWorld.HostOf(loop).CreatePipe();
+        }
+
         var server = new AnonymousPipeServerStream(PipeDirection.In);
         GC.SuppressFinalize(server); // which would close the other end at a moment of its own
         return (server.SafePipeHandle, server.ClientSafePipeHandle);
@@ -226,20 +264,35 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
 
     private static PseudoTerminal OpenTerminal() => PseudoTerminal.Open();
 
-    private static Task WriteAndCloseAsync(EventLoop loop, SafePipeHandle write, byte[] data) => loop.RunInThreadAsync(() =>
+    private async Task WriteAndCloseAsync(EventLoop loop, SafeHandle write, byte[] data)
     {
-        using var stream = new AnonymousPipeClientStream(PipeDirection.Out, write);
-        stream.Write(data);
-    });
+        if (IsSimulated)
+        {
+            StreamConnection output = (await loop.ConnectWritePipeAsync(() => new StreamConnection(), write)).Protocol;
+            await output.WriteAsync(data);
+            output.CompleteWrites();
+            await output.WaitClosedAsync();
+            return;
+        }
 
-    private void RunReal(Func<EventLoop, Task> scenario) => Run(async loop =>
+        await loop.RunInThreadAsync(() =>
+        {
+            using var stream = new AnonymousPipeClientStream(PipeDirection.Out, (SafePipeHandle)write);
+            stream.Write(data);
+        });
+    }
+
+    private void RunPipes(Func<EventLoop, Task> scenario) => Run(async loop =>
     {
-        RequireRealMachine(NoPipes);
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere nothing waits for pipes.");
+        Assert.SkipUnless(IsSimulated || OperatingSystem.IsLinux(), "Elsewhere nothing waits for pipes.");
         await scenario(loop);
+        if (IsSimulated)
+        {
+            Assert.Equal(0, SimulatedWorld.HostOf(loop).DescriptorCount);
+        }
     });
 
-    private static bool IsBlocking(SafeHandleZeroOrMinusOneIsInvalid handle)
+    private static bool IsBlocking(SafeHandle handle)
     {
         const int NonBlocking = 0x800;
         string line = File.ReadLines($"/proc/self/fdinfo/{handle.DangerousGetHandle()}")

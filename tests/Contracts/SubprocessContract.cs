@@ -19,7 +19,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     protected override TimeSpan Patience => base.Patience + TimeSpan.FromMilliseconds(20 * ManyInSequence);
 
     [Fact]
-    public void Sort_GivenItsInput_AnswersAndEndsInOrder() => RunReal(async loop =>
+    public void Sort_GivenItsInput_AnswersAndEndsInOrder() => RunTools(async loop =>
     {
         (SubprocessTransport child, ChildProtocol protocol) = await SpawnAsync(loop, new SpawnOptions { FileName = "sort" });
         Assert.Equal(["made"], protocol.Events);
@@ -242,7 +242,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     });
 
     [Fact]
-    public void Waits_InACancelledScope_ThrowAndLeaveTheChildAlone() => RunReal(async loop =>
+    public void Waits_InACancelledScope_ThrowAndLeaveTheChildAlone() => RunTools(async loop =>
     {
         (SubprocessTransport child, ChildProtocol protocol) = await SpawnAsync(loop, Options() with { FileName = "cat" });
         await CancelScope.RunAsync(async scope =>
@@ -349,7 +349,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     });
 
     [Fact]
-    public void Many_AtOnceAndInSequence_LeaveNothing() => RunReal(async loop =>
+    public void Many_AtOnceAndInSequence_LeaveNothing() => RunTools(async loop =>
     {
         SpawnOptions options = Options() with { FileName = "true", StandardError = ChildStream.Null };
         Subprocess<ChildProtocol>[] all = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => SpawnAsync(loop, options)));
@@ -372,7 +372,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     });
 
     [Fact]
-    public void Output_OfManyLines_WaitsForASlowReader() => RunReal(async loop =>
+    public void Output_OfManyLines_WaitsForASlowReader() => RunTools(async loop =>
     {
         int pauses = 0;
         ChildProtocol protocol = Make(keepsOutput: false);
@@ -454,6 +454,57 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     });
 
     [Fact]
+    public void Status_ThatSomebodyElseHasTaken_IsThatOfTheKernelOrUnknown() => RunReal(async loop =>
+    {
+        RequireNative();
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Children have descriptors on Linux.");
+        (SubprocessTransport child, ChildProtocol protocol) = await SpawnAsync(loop, Options() with { FileName = "cat" });
+        child.Kill();
+        Assert.Equal(child.Pid, UnixCalls.WaitFor(child.Pid)); // in this turn, before the loop can look
+
+        ExitStatus status = await child.WaitCompletedAsync();
+
+        // PIDFD_GET_INFO tells how a process has ended since Linux 6.15, whoever has reaped it.
+        Assert.Equal(Environment.OSVersion.Version >= new Version(6, 15) ? ExitStatus.FromSignal(9) : ExitStatus.Unknown, status);
+        Assert.Null(await protocol.Lost.Task);
+        Assert.False(child.Kill());
+    });
+
+    [Fact]
+    public void Spawn_WithoutDescriptorsToSpare_FailsWholeAndLeavesNothing() => RunReal(async loop =>
+    {
+        RequireNative();
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The limit is that of Linux.");
+        SpawnOptions options = Options() with { FileName = "cat" };
+        (await SpawnAsync(loop, options)).Transport.Close(); // what is made once and kept is there
+        await _children[0].Lost.Task;
+        int failures = 0;
+
+        // One descriptor more each time, so that each of those that a child takes is once the one that is not there.
+        for (int spare = 0; ; spare++)
+        {
+            using (DescriptorLimit.LeaveBeforeReserve(spare))
+            {
+                try
+                {
+                    (await SpawnAsync(loop, options)).Transport.Close();
+                    break;
+                }
+                catch (SpawnFailedException exception)
+                {
+                    Assert.Equal(SpawnError.OutOfDescriptors, exception.Error);
+                    failures++;
+                }
+            }
+        }
+
+        Assert.InRange(failures, 3, 20);
+        await _children[^1].Lost.Task;
+        Assert.Equal(2, _children.Count);
+        Assert.Equal(0, Zombies());
+    });
+
+    [Fact]
     public void Run_ToTheEnd_ReturnsWhatWasWrittenAndHowItEnded() => RunReal(async loop =>
     {
         ProcessResult result = await loop.RunProcessAsync(
@@ -468,7 +519,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     });
 
     [Fact]
-    public void Run_OverALimit_EndsTheChildAndKeepsWhatItHadWritten() => RunReal(async loop =>
+    public void Run_OverALimit_EndsTheChildAndKeepsWhatItHadWritten() => RunTools(async loop =>
     {
         ProcessLimitException output = await Assert.ThrowsAsync<ProcessLimitException>(() => loop.RunProcessAsync(
             Options() with { FileName = "yes" }, limits: new RunOptions { MaxOutput = 1001 }));
@@ -492,7 +543,7 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
     });
 
     [Fact]
-    public void Coroutines_TalkToAChildAndEndIt() => RunReal(async loop =>
+    public void Coroutines_TalkToAChildAndEndIt() => RunTools(async loop =>
     {
         SubprocessTransport transport;
         await using (ChildProcess child = await loop.OpenProcessAsync(
@@ -565,6 +616,22 @@ public abstract class SubprocessContract(LoopUnderTest subject, SpawnMethod meth
         {
             RequireRealMachine("The programs are the machine's.");
             Assert.SkipWhen(OperatingSystem.IsWindows(), "The programs are those of Unix.");
+            await scenario(loop);
+        });
+        RequireGrammar();
+    }
+
+    // What a simulation has, too.
+    private void RunTools(Func<EventLoop, Task> scenario)
+    {
+        Run(async loop =>
+        {
+            Assert.SkipWhen(!IsSimulated && OperatingSystem.IsWindows(), "The programs are those of Unix.");
+            if (IsSimulated)
+            {
+                SimulatedTools.AddTo(loop);
+            }
+
             await scenario(loop);
         });
         RequireGrammar();

@@ -37,6 +37,8 @@ public sealed class EpollNamesTests() : NamesContract(LoopKind.Epoll);
 
 public sealed class EpollNetworkFaultTests() : NetworkFaultContract(LoopKind.Epoll);
 
+public sealed class EpollPipeStreamTests() : PipeStreamContract(LoopKind.Epoll);
+
 public sealed class EpollPipeTests() : PipeContract(LoopKind.Epoll);
 
 public sealed class EpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll);

@@ -39,6 +39,8 @@ public sealed class PortableNetworkFaultTests() : NetworkFaultContract(LoopKind.
 
 public sealed class PortableFrameworkSubprocessTests() : SubprocessContract(LoopKind.Portable, SpawnMethod.Framework);
 
+public sealed class PortablePipeStreamTests() : PipeStreamContract(LoopKind.Portable);
+
 public sealed class PortablePipeTests() : PipeContract(LoopKind.Portable);
 
 public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);

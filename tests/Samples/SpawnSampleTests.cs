@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace Toolkit.Tests.Samples;
 
@@ -69,6 +70,40 @@ public sealed class SpawnSampleTests
 
         Assert.Equal(0, code);
         Assert.Equal("24 80\n", output.ReplaceLineEndings("\n"));
+    }
+
+    [Fact]
+    public void Interrupt_OfTheKeyboard_ReachesTheChildOnce()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Terminals are those of Linux.");
+        const string Counting = "trap 'n=$((n+1)); echo got $n' INT; trap 'echo total $n; kill $p; exit 4' TERM; "
+            + "sleep 1000 & p=$!; echo ready; while :; do wait; done";
+        EventLoop.Run(async loop =>
+        {
+            var screen = new ChildProtocol();
+            SubprocessTransport spawn = (await loop.SpawnAsync(() => screen, new SpawnOptions
+            {
+                FileName = "dotnet",
+                Arguments = [SampleProcess.Spawn, "--", "sh", "-c", Counting],
+                Terminal = TerminalSize.Default,
+            })).Transport;
+            await UntilAsync("ready");
+            spawn.GetPipeTransport(0)!.Write([3]); // Ctrl-C, which the terminal tells to all in the foreground
+            await UntilAsync("got 1");
+            spawn.SendSignal(PosixSignal.SIGTERM); // which it knows nothing of, and which is behind what else was handed on
+
+            Assert.Equal(4, (await spawn.WaitCompletedAsync()).Code);
+            Assert.Contains("total 1\r\n", screen.Output, StringComparison.Ordinal);
+
+            async Task UntilAsync(string text)
+            {
+                while (!screen.Output.Contains(text, StringComparison.Ordinal))
+                {
+                    Assert.Null(spawn.ExitStatus);
+                    await loop.Delay(TimeSpan.FromMilliseconds(5));
+                }
+            }
+        });
     }
 
     private static SampleProcess Start(string arguments) => SampleProcess.Start(arguments, program: SampleProcess.Spawn);

@@ -49,6 +49,30 @@ public sealed class ProcessTests
     });
 
     [Fact]
+    public void Signals_EndWhatDoesNotHandleThem() => Run(async loop =>
+    {
+        ChildProtocol killed = (await loop.SpawnAsync(() => new ChildProtocol(), Of("stubborn"))).Protocol;
+        Assert.True(killed.Transport.Kill());
+        Assert.Equal(9, (await killed.Transport.WaitCompletedAsync()).Signal);
+        Assert.False(killed.Transport.Kill());
+
+        // Asked to end, and given time for it: the polite one takes an hour of the two.
+        ChildProtocol polite = (await loop.SpawnAsync(() => new ChildProtocol(), Of("polite"))).Protocol;
+        await loop.Delay(TimeSpan.FromSeconds(1));
+        TimeSpan began = loop.Time;
+        Assert.Equal(0, (await polite.Transport.TerminateAsync(TimeSpan.FromHours(2))).Code);
+        Assert.Equal(TimeSpan.FromHours(1), loop.Time - began);
+        await polite.Transport.WaitCompletedAsync();
+        Assert.Equal("bye", polite.Output);
+
+        ChildProtocol closed = (await loop.SpawnAsync(() => new ChildProtocol(), Of("stubborn"))).Protocol;
+        closed.Transport.Close();
+        Assert.Null(await closed.Lost.Task);
+        Assert.Equal(9, closed.Transport.ExitStatus!.Value.Signal);
+        Assert.All([killed, polite, closed], protocol => Assert.Empty(protocol.Violations));
+    });
+
+    [Fact]
     public void Program_ThatThrowsOrIsMissing_SaysSo()
     {
         var errors = new List<LoopError>();
@@ -65,6 +89,8 @@ public sealed class ProcessTests
         Assert.Equal("broken", Assert.Single(errors).Exception.Message);
     }
 
+    private static SpawnOptions Of(string program) => new() { FileName = program };
+
     private static void Run(Func<EventLoop, Task> scenario, List<LoopError>? errors = null)
     {
         using var loop = new EventLoop(new EventLoopOptions { Kind = LoopKind.Simulated });
@@ -76,6 +102,15 @@ public sealed class ProcessTests
         {
             process.Ignore(15);
             await process.Input!.ReadLineAsync();
+            return 0;
+        });
+        world.AddProgram("polite", async process =>
+        {
+            var asked = new AsyncEvent();
+            process.OnSignal(15, asked.Set);
+            await asked.WaitAsync();
+            await loop.Delay(TimeSpan.FromHours(1));
+            await process.Output!.WriteAsync("bye"u8.ToArray());
             return 0;
         });
         world.AddProgram("daemon", process =>

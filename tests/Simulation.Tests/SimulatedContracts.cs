@@ -25,6 +25,8 @@ public sealed class SimulatedLoopSchedulingTests() : LoopSchedulingContract(Loop
 
 public sealed class SimulatedNamesTests() : NamesContract(LoopKind.Simulated);
 
+public sealed class SimulatedPipeTests() : PipeContract(LoopKind.Simulated);
+
 public sealed class SimulatedReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated);
 
 public sealed class SimulatedSeamTests() : SeamContract(LoopKind.Simulated);
@@ -38,6 +40,8 @@ public sealed class SimulatedServerInputTests() : ServerInputContract(LoopKind.S
 public sealed class SimulatedServerLimitTests() : ServerLimitContract(LoopKind.Simulated);
 
 public sealed class SimulatedServerPauseTests() : ServerPauseContract(LoopKind.Simulated);
+
+public sealed class SimulatedSubprocessTests() : SubprocessContract(LoopKind.Simulated);
 
 public sealed class SimulatedTcpCloseTests() : TcpCloseContract(LoopKind.Simulated);
 

@@ -18,6 +18,9 @@ public enum IoHandleKind
     /// </summary>
     Terminal,
 
+    /// <summary>A pipe of both directions, of which neither ends alone, as named pipes of Windows are.</summary>
+    DuplexPipe,
+
     /// <summary>
     /// Something that becomes readable once and is not read, such as a descriptor that stands for a process:
     /// <see cref="ReadableOperation"/> is all that it is for.

@@ -44,8 +44,13 @@ internal sealed partial class StreamTransport
         }
     }
 
-    private NotSupportedException NoEof() => new(_handle.Kind == IoHandleKind.Terminal
-        ? "No direction of a terminal ends alone. A program that reads lines from it is told of the end by the byte 4, at the "
-            + "start of a line; Close ends both directions."
-        : "This is the end of a pipe that is read. Close it.");
+    private NotSupportedException NoEof() => new(_handle.Kind switch
+    {
+        IoHandleKind.Terminal =>
+            "No direction of a terminal ends alone. A program that reads lines from it is told of the end by the byte 4, at the "
+                + "start of a line; Close ends both directions.",
+        IoHandleKind.DuplexPipe =>
+            "No direction of a named pipe ends alone. Have the peer told by a message of your own; Close ends both directions.",
+        _ => "This is the end of a pipe that is read. Close it.",
+    });
 }

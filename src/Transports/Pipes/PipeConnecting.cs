@@ -27,6 +27,9 @@ public static class PipeConnecting
         /// for: <c>Console.OpenStandardInputHandle()</c> does not. The blocking mode that other programs see stays as it is, or
         /// where the system does not allow that, is given back at the end.
         /// </para>
+        /// <para>
+        /// A simulated loop takes the ends of <c>SimulatedHost.CreatePipe</c>, and nothing of the machine's.
+        /// </para>
         /// </remarks>
         /// <param name="factory">Makes the protocol; called once. For coroutines, <c>() => new StreamConnection()</c>.</param>
         /// <param name="pipe">What to read from, the loop's from success on.</param>
@@ -34,8 +37,9 @@ public static class PipeConnecting
         /// <returns>The transport and its protocol.</returns>
         /// <exception cref="AdoptFailedException">It is a regular file, or closed, or was opened for writing; it is still the
         /// caller's.</exception>
-        /// <exception cref="PlatformNotSupportedException">The system has no pipes that can be waited for.</exception>
-        /// <exception cref="NotSupportedException">The loop's kind has none: it is simulated.</exception>
+        /// <exception cref="PlatformNotSupportedException">The system has no pipes that can be waited for; see
+        /// <c>ConnectPipeStreamAsync</c>.</exception>
+        /// <exception cref="NotSupportedException">The loop is simulated, and the pipe is the machine's.</exception>
         public Task<Connection<TProtocol>> ConnectReadPipeAsync<TProtocol>(
             Func<TProtocol> factory, SafeHandle pipe, PipeTransportOptions? options = null)
             where TProtocol : StreamProtocol
@@ -53,8 +57,9 @@ public static class PipeConnecting
         /// <returns>The transport and its protocol.</returns>
         /// <exception cref="AdoptFailedException">It is a regular file, or closed, or was opened for reading; it is still the
         /// caller's.</exception>
-        /// <exception cref="PlatformNotSupportedException">The system has no pipes that can be waited for.</exception>
-        /// <exception cref="NotSupportedException">The loop's kind has none: it is simulated.</exception>
+        /// <exception cref="PlatformNotSupportedException">The system has no pipes that can be waited for; see
+        /// <c>ConnectPipeStreamAsync</c>.</exception>
+        /// <exception cref="NotSupportedException">The loop is simulated, and the pipe is the machine's.</exception>
         public Task<Connection<TProtocol>> ConnectWritePipeAsync<TProtocol>(
             Func<TProtocol> factory, SafeHandle pipe, PipeTransportOptions? options = null)
             where TProtocol : StreamProtocol
@@ -75,7 +80,7 @@ public static class PipeConnecting
         /// <exception cref="AdoptFailedException">It is no terminal, or closed, or was opened for one direction; it is still the
         /// caller's.</exception>
         /// <exception cref="PlatformNotSupportedException">The system has no terminals that can be waited for.</exception>
-        /// <exception cref="NotSupportedException">The loop's kind has none: it is simulated.</exception>
+        /// <exception cref="NotSupportedException">The loop is simulated, and has no terminals.</exception>
         public Task<Connection<TProtocol>> ConnectTerminalAsync<TProtocol>(
             Func<TProtocol> factory, SafeHandle terminal, PipeTransportOptions? options = null)
             where TProtocol : StreamProtocol
@@ -90,10 +95,11 @@ public static class PipeConnecting
         return backend.Adopt(file, kind, out SocketError error) ?? throw (error switch
         {
             SocketError.OperationNotSupported when !OperatingSystem.IsLinux() => new PlatformNotSupportedException(
-                "Pipes and terminals can be waited for on Linux. Elsewhere, let a thread read them (RunInThreadAsync), or use a "
-                + "NamedPipeServerStream or NamedPipeClientStream, whose asynchronous calls return to the loop."),
+                "Pipes and terminals can be waited for by their handles on Linux. Elsewhere, hand a NamedPipeServerStream, "
+                + "NamedPipeClientStream or anonymous pipe to ConnectPipeStreamAsync, or let a thread read (RunInThreadAsync)."),
             SocketError.OperationNotSupported => new NotSupportedException(
-                $"A loop with the {backend.Name} backend has no pipes or terminals. Use another kind of loop."),
+                $"A loop with the {backend.Name} backend takes no pipes or terminals of the machine's. Use another kind of loop; in "
+                + "a simulation, make a pipe by SimulatedHost.CreatePipe."),
             _ => new AdoptFailedException(error, $"The file cannot be used as a {Describe(kind)}: {Explain(error, kind)}."),
         });
     }

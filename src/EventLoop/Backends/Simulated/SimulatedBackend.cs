@@ -112,18 +112,18 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
 
     public override int TrySend(IoHandle handle, ReadOnlySpan<byte> data, out SocketError error)
     {
-        if (Own(handle).Connection is not { } connection)
+        if (Own(handle).Stream is not { } stream)
         {
             error = SocketError.NotConnected;
             return 0;
         }
 
         // A kernel hands on what it takes, and takes more, as long as the other end of its loopback has room.
-        int sent = connection.Send(data, out error);
+        int sent = stream.Send(data, out error);
         while (error == SocketError.WouldBlock)
         {
             World.SettleNetwork();
-            int more = connection.Send(data[sent..], out error);
+            int more = stream.Send(data[sent..], out error);
             sent += more;
             if (more == 0)
             {
@@ -192,7 +192,7 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
         {
             Connect(handle, connect);
         }
-        else if (handle.Connection is null && handle.Listener is null && handle.Datagrams is null)
+        else if (handle.Stream is null && handle.Listener is null && handle.Datagrams is null)
         {
             EndLater(operation, SocketError.NotConnected);
         }
@@ -220,6 +220,12 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
     {
         var closed = (SimulatedHandle)handle;
         _handles.Remove(closed);
+        if (closed.Pipe is { } pipe)
+        {
+            pipe.LetGo(closed);
+            return;
+        }
+
         Host.GiveDescriptorBack();
         closed.Listener?.Close();
         closed.Datagrams?.Close();
@@ -264,17 +270,17 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
     private static bool CanTell(SimulatedHandle handle)
         => handle.ReadSide switch
         {
-            ReceiveOperation { State: IoOperationState.Armed } => handle.Connection is { IsReadable: true },
+            ReceiveOperation { State: IoOperationState.Armed } => handle.Stream is { IsReadable: true },
             AcceptOperation { State: IoOperationState.Armed } => handle.Listener is { HasNewcomers: true },
             DatagramReceiveOperation { State: IoOperationState.Armed } => handle.Datagrams is { IsReadable: true },
             _ => false,
         } || handle.WriteSide switch
         {
-            SendOperation { State: IoOperationState.Armed } => handle.Connection is { IsWritable: true },
+            SendOperation { State: IoOperationState.Armed } => handle.Stream is { IsWritable: true },
             ConnectOperation { State: IoOperationState.Armed } => handle.ConnectOutcome is not null,
             DatagramSendOperation { State: IoOperationState.Armed } send => handle.Datagrams!.HasRoom(send.Datagram.Data.Length),
             _ => false,
-        } || handle is { HangUp.State: IoOperationState.Armed, Connection.HasHungUp: true };
+        } || handle is { HangUp.State: IoOperationState.Armed, Stream.HasHungUp: true };
 
     private int TellHandles()
     {
@@ -325,9 +331,9 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
             told += TellWriteSide(handle);
         }
 
-        if (handle is { IsReleased: false, Connection.HasHungUp: true, HangUp: { State: IoOperationState.Armed } watch })
+        if (handle is { IsReleased: false, Stream.HasHungUp: true, HangUp: { State: IoOperationState.Armed } watch })
         {
-            End(watch, handle.Connection.Failure);
+            End(watch, handle.Stream.Failure);
             told++;
         }
 
@@ -339,8 +345,8 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
         switch (handle.ReadSide)
         {
             case ReceiveOperation { State: IoOperationState.Armed } receive
-                when handle.Connection is { IsReadable: true } connection:
-                Receive(receive, connection);
+                when handle.Stream is { IsReadable: true } stream:
+                Receive(receive, stream);
                 return 1;
             case AcceptOperation { State: IoOperationState.Armed } accept when handle.Listener is { HasNewcomers: true } listener:
                 return Accept(accept, listener);
@@ -352,11 +358,11 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
         }
     }
 
-    private void Receive(ReceiveOperation receive, SimulatedConnection connection)
+    private void Receive(ReceiveOperation receive, ISimulatedStream stream)
     {
-        if (connection.Available == 0)
+        if (stream.Available == 0)
         {
-            End(receive, connection.Failure);
+            End(receive, stream.Failure);
             return;
         }
 
@@ -364,13 +370,13 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
         {
             if (TryGetBuffer(receive, out Memory<byte> buffer))
             {
-                DeliverFilled(receive, connection.Receive(buffer.Span));
+                DeliverFilled(receive, stream.Receive(buffer.Span));
             }
 
             return;
         }
 
-        int count = connection.Receive(_receiveBuffer);
+        int count = stream.Receive(_receiveBuffer);
         Deliver(receive, _receiveBuffer.AsSpan(0, count));
     }
 
@@ -401,8 +407,8 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
     {
         switch (handle.WriteSide)
         {
-            case SendOperation { State: IoOperationState.Armed } send when handle.Connection is { IsWritable: true } connection:
-                int sent = connection.Send(send.Data.Span, out SocketError error);
+            case SendOperation { State: IoOperationState.Armed } send when handle.Stream is { IsWritable: true } stream:
+                int sent = stream.Send(send.Data.Span, out SocketError error);
                 if (sent > 0)
                 {
                     EndSend(send, sent);

@@ -20,7 +20,7 @@ internal interface ISocketHolder
 /// what they do to a writer, segments of any size, delay by distance, bandwidth and retransmission, half-close, resets and what
 /// they destroy, ends that are not told to a peer whose host is gone. A closed descriptor with unread data resets, as Linux does.
 /// </remarks>
-internal sealed class SimulatedConnection
+internal sealed class SimulatedConnection : ISimulatedStream
 {
     public const int DefaultBuffer = 256 * 1024;
     private const int LeastBuffer = 2048;

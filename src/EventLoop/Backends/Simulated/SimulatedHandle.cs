@@ -5,7 +5,10 @@ using Toolkit.Backends;
 
 namespace Toolkit.Simulation;
 
-/// <summary>A descriptor of a simulated host: a listening socket, or one that connects or is connected.</summary>
+/// <summary>
+/// A descriptor of a simulated host: a listening socket, one that connects or is connected, one for datagrams, or an end of a
+/// pipe.
+/// </summary>
 [DebuggerDisplay("{LocalEndPoint} to {RemoteEndPoint}")]
 internal sealed class SimulatedHandle : IoHandle, ISocketHolder
 {
@@ -31,6 +34,11 @@ internal sealed class SimulatedHandle : IoHandle, ISocketHolder
     public SimulatedConnection? Connection { get; private set; }
 
     public SimulatedDatagrams? Datagrams { get; private set; }
+
+    public SimulatedPipe.End? Pipe { get; private set; }
+
+    /// <summary>Where its bytes come from and go to; null when there are none.</summary>
+    public ISimulatedStream? Stream => (ISimulatedStream?)Pipe ?? Connection;
 
     /// <summary>How the attempt to connect has ended, until it is told.</summary>
     public SocketError? ConnectOutcome { get; set; }
@@ -65,6 +73,13 @@ internal sealed class SimulatedHandle : IoHandle, ISocketHolder
         ApplyOptions();
     }
 
+    /// <summary>Takes a descriptor of a pipe's end, if the host has one left.</summary>
+    public bool TryHold(SimulatedPipe.End end)
+    {
+        Pipe = end.TryHold(this) ? end : null;
+        return Pipe is not null;
+    }
+
     public void OnSocketChanged() => _backend.Look(this);
 
     public SocketError SetOption(IoOption option, int value)
@@ -72,6 +87,11 @@ internal sealed class SimulatedHandle : IoHandle, ISocketHolder
         if (Datagrams is { } datagrams)
         {
             return datagrams.SetOption(option, value);
+        }
+
+        if (Pipe is not null)
+        {
+            return SocketError.NotSocket;
         }
 
         switch (option)

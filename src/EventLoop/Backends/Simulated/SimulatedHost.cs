@@ -41,7 +41,7 @@ public sealed partial class SimulatedHost
     /// <summary>Whether the host runs.</summary>
     public SimulatedHostState State { get; private set; }
 
-    /// <summary>How many sockets the host may have at a time; null, the default, for any number.</summary>
+    /// <summary>How many sockets and ends of pipes the host may have at a time; null, the default, for any number.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The number is negative.</exception>
     public int? DescriptorLimit
     {
@@ -53,7 +53,7 @@ public sealed partial class SimulatedHost
         }
     }
 
-    /// <summary>How many sockets are open.</summary>
+    /// <summary>How many sockets and ends of pipes are open.</summary>
     public int DescriptorCount => _descriptors;
 
     internal bool IsDown => State == SimulatedHostState.Crashed;
@@ -121,6 +121,7 @@ public sealed partial class SimulatedHost
 
         _backends.Clear();
         _datagramSockets.Clear();
+        VanishPipes();
         _connections.Clear();
         _signalSources.Clear();
         _descriptors = 0;

@@ -443,6 +443,16 @@ public sealed partial class SimulatedWorld : IDisposable
             yield return $"{host.Name}: the listener at {handle.LocalEndPoint} waits for connections";
         }
 
+        if (handle.Pipe is { } pipe)
+        {
+            if (handle.ReadSide is ReceiveOperation || handle.WriteSide is SendOperation)
+            {
+                yield return $"{host.Name}: a {(pipe.IsReader ? "reader" : "writer")} waits for {pipe.Description}";
+            }
+
+            yield break;
+        }
+
         if (handle.ReadSide is ReceiveOperation)
         {
             yield return $"{host.Name}: #{handle.Connection?.Number} {handle.LocalEndPoint} waits for data of "

@@ -2,17 +2,20 @@ using System.Net;
 using System.Net.Sockets;
 using Toolkit.Backends;
 
-namespace Toolkit.Transports.Framework;
+namespace Toolkit.Transports;
 
 /// <summary>
 /// A stream of .NET's as a handle: one read and one write at a time are in flight on it, wherever it completes them.
 /// </summary>
+#pragma warning disable CA1001 // The source has neither a timer nor a wait handle, so that there is nothing to dispose.
 internal sealed class StreamHandle : IoHandle
+#pragma warning restore CA1001
 {
     private const int BufferSize = 16 * 1024;
 
     private readonly StreamBackend _backend;
     private readonly Stream _stream;
+    private readonly CancellationTokenSource _closing = new();
 
     // In the hands of the read that is in flight, and else of the loop's thread.
     private byte[] _input = [];
@@ -66,11 +69,12 @@ internal sealed class StreamHandle : IoHandle
         int received = 0;
         try
         {
-            received = await _stream.ReadAsync(_input).ConfigureAwait(false);
+            received = await _stream.ReadAsync(_input, _closing.Token).ConfigureAwait(false);
             end = received == 0 ? SocketError.Success : null;
         }
-        catch (Exception exception) when (exception is IOException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception)
         {
+            // Broken, closed meanwhile, or whatever else its kind of stream throws: there is nobody above to hear of it.
             end = SocketError.ConnectionReset;
         }
 
@@ -95,10 +99,10 @@ internal sealed class StreamHandle : IoHandle
         SocketError outcome = SocketError.Success;
         try
         {
-            await _stream.WriteAsync(_output.AsMemory(0, count)).ConfigureAwait(false);
-            await _stream.FlushAsync().ConfigureAwait(false);
+            await _stream.WriteAsync(_output.AsMemory(0, count), _closing.Token).ConfigureAwait(false);
+            await _stream.FlushAsync(_closing.Token).ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is IOException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception)
         {
             outcome = SocketError.Shutdown;
         }
@@ -113,6 +117,7 @@ internal sealed class StreamHandle : IoHandle
 
     public void CloseStream()
     {
+        _closing.Cancel(); // a pipe of Windows that was not opened for overlapped I/O would keep its reader, and us, waiting
         try
         {
             _stream.Dispose();

@@ -1,12 +1,12 @@
 using System.Net.Sockets;
 using Toolkit.Backends;
 
-namespace Toolkit.Transports.Framework;
+namespace Toolkit.Transports;
 
 /// <summary>
-/// Streams of .NET's as a backend, on any loop and any system: for the pipes of a child that
-/// <see cref="System.Diagnostics.Process"/> has started, which hands out nothing else. Where they complete is .NET's business; it
-/// is told on the loop.
+/// Streams of .NET's as a backend, on any loop and any system: for named pipes, which Windows has no other way to wait for, and
+/// for the pipes of a child that <see cref="System.Diagnostics.Process"/> has started, which hands out nothing else. Where they
+/// complete is .NET's business; it is told on the loop.
 /// </summary>
 internal sealed class StreamBackend(EventLoop loop) : TurnBackend(loop)
 {
