@@ -28,7 +28,7 @@ command.Validators.Add(result =>
 
 var root = new RootCommand(
     "Runs a program: its streams are this program's, and so are its signals and its exit code. Ctrl-C at a terminal reaches the "
-    + "program by itself; what is sent by kill is handed on.")
+    + "program by itself; other signals are handed on.")
 {
     loop, pty, shell, timeout, command,
 };

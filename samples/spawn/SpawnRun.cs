@@ -161,10 +161,10 @@ internal sealed class SpawnRun(EventLoop loop, SpawnSettings settings) : Subproc
         }
     }
 
-    // Ctrl-C and Ctrl-\ are told by the terminal to each process of its foreground group, and the child, which shares ours, is one
-    // of them: handed on, it would see them twice, and many a program takes the second Ctrl-C for impatience. With a terminal of
-    // its own it is in no group of ours. Who sends one by kill(1) while we are in the foreground sends it to the group: kill -INT
-    // -PGID.
+    // Ctrl-C and Ctrl-\ are told by the terminal to each process of its foreground group, and the child, which shares ours, is
+    // one of them: handed on, it would see them twice, and many a program takes the second Ctrl-C for impatience. With a
+    // terminal of its own it is in no group of ours. Who sends one by kill(1) while we are in the foreground sends it to the
+    // group: kill -INT -PGID.
     private bool IsTheKeyboards(PosixSignal signal)
         => signal is PosixSignal.SIGINT or PosixSignal.SIGQUIT && !settings.HasTerminal && ForegroundGroup.IsOurs();
 

@@ -13,7 +13,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     private const string NoFiles = "A simulation has pipes, and neither terminals nor files.";
 
     [Fact]
-    public void Bytes_ThroughAPipe_ComeInOrderAndThenItsEnd() => RunPipes(async loop =>
+    public void Bytes_ThroughAPipe_ComeInOrderAndThenItsEnd() => RunHere(async loop =>
     {
         (SafeHandle read, SafeHandle write) = MakePipe(loop);
         TestProtocol reader = Watch(new TestProtocol());
@@ -37,7 +37,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void Reader_ThatIsPaused_IsToldAfterwardsAllThatCameAndTheEnd() => RunPipes(async loop =>
+    public void Reader_ThatIsPaused_IsToldAfterwardsAllThatCameAndTheEnd() => RunHere(async loop =>
     {
         (SafeHandle read, SafeHandle write) = MakePipe(loop);
         TestProtocol reader = Watch(new TestProtocol());
@@ -57,7 +57,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void Writer_WhoseReaderHasGone_NoticesWhileIdle() => RunPipes(async loop =>
+    public void Writer_WhoseReaderHasGone_NoticesWhileIdle() => RunHere(async loop =>
     {
         (SafeHandle read, SafeHandle write) = MakePipe(loop);
         TestProtocol writer = Watch(new TestProtocol());
@@ -70,7 +70,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void Writer_WhoseReaderGoesWithBytesOnTheirWay_IsToldThatTheyAreLost() => RunPipes(async loop =>
+    public void Writer_WhoseReaderGoesWithBytesOnTheirWay_IsToldThatTheyAreLost() => RunHere(async loop =>
     {
         (SafeHandle read, SafeHandle write) = MakePipe(loop);
         TestProtocol writer = Watch(new TestProtocol());
@@ -86,7 +86,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void Coroutines_OverPipes_ReadLinesAndTheEnd() => RunPipes(async loop =>
+    public void Coroutines_OverPipes_ReadLinesAndTheEnd() => RunHere(async loop =>
     {
         (SafeHandle read, SafeHandle write) = MakePipe(loop);
         await using StreamConnection input = (await loop.ConnectReadPipeAsync(() => new StreamConnection(), read)).Protocol;
@@ -102,7 +102,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void Fifo_IsAPipeOfWhoeverKnowsItsName() => RunPipes(async loop =>
+    public void Fifo_IsAPipeOfWhoeverKnowsItsName() => RunHere(async loop =>
     {
         RequireRealMachine(NoFiles);
         string path = Path.Combine(Path.GetTempPath(), $"tk-{Guid.NewGuid():N}");
@@ -126,7 +126,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void Terminal_BothWays_CarriesWhatIsTypedAndShown() => RunPipes(async loop =>
+    public void Terminal_BothWays_CarriesWhatIsTypedAndShown() => RunHere(async loop =>
     {
         RequireRealMachine(NoFiles);
         using PseudoTerminal pair = OpenTerminal();
@@ -152,7 +152,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void BlockingMode_ThatOthersShare_IsAsItWas() => RunPipes(async loop =>
+    public void BlockingMode_ThatOthersShare_IsAsItWas() => RunHere(async loop =>
     {
         RequireRealMachine(NoFiles);
         (SafeHandle read, SafeHandle write) = MakePipe(loop);
@@ -182,7 +182,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     [InlineData("closed", SocketError.NotSocket)]
     [InlineData("other direction", SocketError.InvalidArgument)]
     [InlineData("no terminal", SocketError.InvalidArgument)]
-    public void Files_ThatAreNotWhatIsWanted_AreRefusedAndStillTheCallers(string what, SocketError error) => RunPipes(async loop =>
+    public void Files_ThatAreNotWhatIsWanted_AreRefusedAndStillTheCallers(string what, SocketError error) => RunHere(async loop =>
     {
         if (what is "file" or "null")
         {
@@ -223,7 +223,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
-    public void Calls_ThatAreMistakes_Throw() => RunPipes(async loop =>
+    public void Calls_ThatAreMistakes_Throw() => RunHere(async loop =>
     {
         (SafeHandle read, SafeHandle write) = MakePipe(loop);
         Transport input = (await loop.ConnectReadPipeAsync(() => Watch(new TestProtocol()), read)).Transport;
@@ -282,7 +282,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
         });
     }
 
-    private void RunPipes(Func<EventLoop, Task> scenario) => Run(async loop =>
+    private void RunHere(Func<EventLoop, Task> scenario) => Run(async loop =>
     {
         Assert.SkipUnless(IsSimulated || OperatingSystem.IsLinux(), "Elsewhere nothing waits for pipes.");
         await scenario(loop);

@@ -98,8 +98,8 @@ public static class PipeConnecting
                 "Pipes and terminals can be waited for by their handles on Linux. Elsewhere, hand a NamedPipeServerStream, "
                 + "NamedPipeClientStream or anonymous pipe to ConnectPipeStreamAsync, or let a thread read (RunInThreadAsync)."),
             SocketError.OperationNotSupported => new NotSupportedException(
-                $"A loop with the {backend.Name} backend takes no pipes or terminals of the machine's. Use another kind of loop; in "
-                + "a simulation, make a pipe by SimulatedHost.CreatePipe."),
+                $"A loop with the {backend.Name} backend takes no pipes or terminals of the machine's. Use another kind of loop; "
+                + "in a simulation, make a pipe by SimulatedHost.CreatePipe."),
             _ => new AdoptFailedException(error, $"The file cannot be used as a {Describe(kind)}: {Explain(error, kind)}."),
         });
     }

@@ -13,8 +13,8 @@ public static class PipeStreamConnecting
     extension(EventLoop loop)
     {
         /// <summary>
-        /// Makes a transport of a connected pipe of .NET's: a named pipe, in one or both directions, or an anonymous one. On every
-        /// system, and on every kind of loop that is not simulated. Loop thread only.
+        /// Makes a transport of a connected pipe of .NET's: a named pipe, in one or both directions, or an anonymous one. On
+        /// every system, and on every kind of loop that is not simulated. Loop thread only.
         /// </summary>
         /// <remarks>
         /// <para>
@@ -24,14 +24,16 @@ public static class PipeStreamConnecting
         /// peer's end is the end of the connection.
         /// </para>
         /// <para>
-        /// .NET reads and writes, on its own threads, in pieces of at most 16 KiB that are told on the loop; on Linux the calls by
-        /// handle are faster. On Windows open the pipe with <see cref="PipeOptions.Asynchronous"/>, or each read holds a thread.
+        /// .NET reads and writes, on its own threads, in pieces of at most 16 KiB that are told on the loop; on Linux the calls
+        /// by handle are faster. On Windows open the pipe with <see cref="PipeOptions.Asynchronous"/>, or each read holds a
+        /// thread.
         /// </para>
         /// </remarks>
         /// <param name="factory">Makes the protocol; called once. For coroutines, <c>() => new StreamConnection()</c>.</param>
         /// <param name="stream">
-        /// The pipe, connected, on which nothing is in flight. It is the transport's from success on, and disposed with it: nobody
-        /// else may use it. When the factory or <see cref="StreamProtocol.ConnectionMade"/> throws, it is disposed as well.
+        /// The pipe, connected, on which nothing is in flight. It is the transport's from success on, and disposed with it:
+        /// nobody else may use it. When the factory or <see cref="StreamProtocol.ConnectionMade"/> throws, it is disposed as
+        /// well.
         /// </param>
         /// <param name="options">How the transport behaves; null for the defaults.</param>
         /// <returns>The transport and its protocol.</returns>
@@ -91,7 +93,7 @@ public static class PipeStreamConnecting
         if (SimulatedPrograms.IsFor(loop))
         {
             throw new NotSupportedException(
-                "A simulated loop takes no pipes of the machine's. Make one by SimulatedHost.CreatePipe, or use another kind of loop.");
+                "A simulated loop takes no pipes of the machine's. Use another kind of loop, or SimulatedHost.CreatePipe.");
         }
 
         if (!stream.IsConnected)

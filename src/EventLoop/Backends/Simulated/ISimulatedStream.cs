@@ -8,7 +8,7 @@ internal interface ISimulatedStream
     /// <summary>How many bytes can be received now.</summary>
     int Available { get; }
 
-    /// <summary>How it has failed, which is also how its input ends; <see cref="SocketError.Success"/> if in good order.</summary>
+    /// <summary>How it has failed, and how its input ends; <see cref="SocketError.Success"/> if in good order.</summary>
     SocketError Failure { get; }
 
     /// <summary>Whether there are bytes, or the end.</summary>

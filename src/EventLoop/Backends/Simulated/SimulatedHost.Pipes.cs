@@ -22,7 +22,7 @@ public sealed partial class SimulatedHost
     /// told; when its last writer has, the reader finds the end behind what is still in the pipe. Nothing else can be done with
     /// the handles: they stand for nothing of the machine's.
     /// </remarks>
-    /// <param name="capacity">How many bytes the pipe holds before its writer has to wait; 64 KiB by default, as on Linux.</param>
+    /// <param name="capacity">How many bytes the pipe holds before its writer waits; 64 KiB by default, as on Linux.</param>
     /// <returns>The two ends.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The capacity is not positive.</exception>
     /// <exception cref="InvalidOperationException">The host has crashed.</exception>
