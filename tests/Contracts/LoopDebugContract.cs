@@ -336,7 +336,9 @@ public abstract class LoopDebugContract(LoopUnderTest subject) : LoopContract(su
             Restart(timers, 1);
             long before = GC.GetAllocatedBytesForCurrentThread();
             Restart(timers, 100);
-            Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+
+            // Less than a byte for each: now and then the runtime allocates for itself on whatever thread it is.
+            Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, (100 * timers.Length) - 1);
             return Task.CompletedTask;
 
             static void Restart(TimerHandle[] timers, int times)
@@ -386,7 +388,7 @@ public abstract class LoopDebugContract(LoopUnderTest subject) : LoopContract(su
             },
             new EventLoopOptions { Debug = false });
 
-        Assert.Equal(0, allocated);
+        Assert.InRange(allocated, 0, Rounds - 1); // as above: less than a byte for each
     }
 
     private void RequireBlockingWaitLogged(Action callback, string name)
