@@ -70,11 +70,13 @@ internal sealed partial class PortableBackend
         }
 
         PortableHandle? handle = TryAddHandle(new Socket(new SafeSocketHandle(fd, ownsHandle: true)), out error);
-        if (handle is not null)
+        if (handle is null)
         {
-            handle.Path = path;
+            path?.Remove();
+            return null;
         }
 
+        handle.Path = path;
         return handle;
     }
 
