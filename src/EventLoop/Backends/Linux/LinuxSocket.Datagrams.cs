@@ -122,22 +122,7 @@ internal static unsafe partial class LinuxSocket
     private static SocketError ConfigureDatagram(int fd, in HandleSpec spec, out UnixPath? file)
     {
         file = null;
-        SocketError error = SocketError.Success;
-        if (spec.AddressFamily == AddressFamily.InterNetworkV6)
-        {
-            error = Set(fd, IPv6Level, IPv6Only, 1);
-        }
-
-        if (error == SocketError.Success && spec.ReuseAddress)
-        {
-            error = Set(fd, SocketLevel, SocketReuseAddress, 1);
-        }
-
-        if (error == SocketError.Success && spec.ReusePort)
-        {
-            error = Set(fd, SocketLevel, SocketReusePort, 1);
-        }
-
+        SocketError error = PrepareBinding(fd, spec);
         if (error == SocketError.Success && spec.LocalEndPoint is { } local)
         {
             error = BindDatagram(fd, IoAddress.FromEndPoint(local), spec.UnixMode, out file);

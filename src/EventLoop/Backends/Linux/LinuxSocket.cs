@@ -299,6 +299,30 @@ internal static unsafe partial class LinuxSocket
 
     private static SocketError Configure(int fd, in HandleSpec spec)
     {
+        SocketError error = PrepareBinding(fd, spec);
+        if (error == SocketError.Success && spec.LocalEndPoint is { } local)
+        {
+            byte* native = stackalloc byte[SocketName.MaxNativeLength];
+            int length = SocketName.Write(local, new Span<byte>(native, SocketName.MaxNativeLength));
+            if (length == 0)
+            {
+                return SocketError.AddressFamilyNotSupported;
+            }
+
+            error = Libc.Bind(fd, native, (uint)length) == 0 ? SocketError.Success : Errno.ToSocketError(Errno.Last);
+        }
+
+        if (error == SocketError.Success && spec.Backlog is { } backlog)
+        {
+            error = Libc.Listen(fd, backlog) == 0 ? SocketError.Success : Errno.ToSocketError(Errno.Last);
+        }
+
+        return error;
+    }
+
+    // What is to be said before a socket is bound.
+    private static SocketError PrepareBinding(int fd, in HandleSpec spec)
+    {
         SocketError error = SocketError.Success;
 
         // :: means IPv6 only, as everywhere here; both families are two sockets. A system without the option has no IPv4
@@ -316,23 +340,6 @@ internal static unsafe partial class LinuxSocket
         if (error == SocketError.Success && spec.ReusePort)
         {
             error = Set(fd, SocketLevel, SocketReusePort, 1);
-        }
-
-        if (error == SocketError.Success && spec.LocalEndPoint is { } local)
-        {
-            byte* native = stackalloc byte[SocketName.MaxNativeLength];
-            int length = SocketName.Write(local, new Span<byte>(native, SocketName.MaxNativeLength));
-            if (length == 0)
-            {
-                return SocketError.AddressFamilyNotSupported;
-            }
-
-            error = Libc.Bind(fd, native, (uint)length) == 0 ? SocketError.Success : Errno.ToSocketError(Errno.Last);
-        }
-
-        if (error == SocketError.Success && spec.Backlog is { } backlog)
-        {
-            error = Libc.Listen(fd, backlog) == 0 ? SocketError.Success : Errno.ToSocketError(Errno.Last);
         }
 
         return error;
