@@ -205,6 +205,27 @@ public sealed class FaultTests
     }
 
     [Fact]
+    public void Pause_LongerThanEveryLimit_TimesOutNobodyWhoHasSent()
+    {
+        TimeSpan time = TimeSpan.FromSeconds(10);
+        using var hosts = new TwoHosts();
+        hosts.Serve(options: new ServerOptions { Limits = new() { FirstByteTime = time, IdleTime = time } });
+        TestProtocol[] clients = [.. Enumerable.Range(0, 10).Select(_ => hosts.Connect())];
+        TestProtocol silent = hosts.Connect();
+
+        hosts.Server.Pause();
+        Array.ForEach(clients, client => client.Transport.Write("x"u8));
+        hosts.World.RunFor(time * 3);
+        hosts.Server.Resume();
+        hosts.World.RunFor(TimeSpan.FromSeconds(1));
+
+        Assert.All(clients, client => Assert.Equal("x", client.ReceivedText));
+        Assert.False(silent.Lost.Task.IsCompleted); // the silence was ours
+        hosts.World.RunFor(time * 2);
+        Assert.True(silent.Lost.Task.IsCompleted);
+    }
+
+    [Fact]
     public void Reset_ReachesThePeerBehindWhatWasUnderWay()
     {
         using var hosts = new TwoHosts();
