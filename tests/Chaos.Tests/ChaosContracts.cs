@@ -125,3 +125,9 @@ public sealed class ChaosSimulatedTlsFlowControlTests() : TcpFlowControlContract
 public sealed class ChaosEpollHandlePassingTests() : HandlePassingContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosSimulatedUnixSocketTests() : UnixSocketContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollSendFileTests() : SendFileContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringSendFileTests() : SendFileContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedSendFileTests() : SendFileContract(LoopUnderTest.ChaosSimulated);

@@ -92,3 +92,9 @@ public sealed class EpollUnixSocketTests() : UnixSocketContract(LoopKind.Epoll);
 public sealed class EpollUnixCloseTests() : TcpCloseContract(LoopUnderTest.EpollOverUnix);
 
 public sealed class EpollUnixStreamTests() : TcpStreamContract(LoopUnderTest.EpollOverUnix);
+
+public sealed class EpollSendFileTests() : SendFileContract(LoopKind.Epoll);
+
+public sealed class EpollTlsSendFileTests() : SendFileContract(LoopKind.Epoll.OverTls());
+
+public sealed class EpollUnixSendFileTests() : SendFileContract(LoopUnderTest.EpollOverUnix);

@@ -78,3 +78,7 @@ public sealed class SimulatedTlsReentrancyMatrixTests() : ReentrancyMatrixContra
 public sealed class SimulatedHandlePassingTests() : HandlePassingContract(LoopKind.Simulated);
 
 public sealed class SimulatedUnixSocketTests() : UnixSocketContract(LoopKind.Simulated);
+
+public sealed class SimulatedSendFileTests() : SendFileContract(LoopKind.Simulated);
+
+public sealed class SimulatedTlsSendFileTests() : SendFileContract(LoopKind.Simulated.OverTls());

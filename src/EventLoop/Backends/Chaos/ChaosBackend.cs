@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Numerics;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using Toolkit.Backends;
 
 namespace Toolkit.Simulation;
@@ -193,6 +194,25 @@ public sealed partial class ChaosBackend : IoBackend
 
         long sent = _inner.TrySend(inner, Cut(buffers, part), out error);
         if (error == SocketError.Success)
+        {
+            error = SocketError.WouldBlock;
+        }
+
+        return sent;
+    }
+
+    /// <inheritdoc/>
+    public override long TrySendFile(IoHandle handle, SafeFileHandle file, long offset, long count, out SocketError error)
+    {
+        IoHandle inner = InnerOf(handle);
+        if (IsRefused((ChaosHandle)handle, out error))
+        {
+            return 0;
+        }
+
+        long part = PartOf(count, _options.ShortSend);
+        long sent = _inner.TrySendFile(inner, file, offset, part, out error);
+        if (error == SocketError.Success && sent == part && part < count)
         {
             error = SocketError.WouldBlock;
         }
