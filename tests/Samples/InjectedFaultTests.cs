@@ -220,7 +220,7 @@ public abstract class InjectedFaultTests(LoopKind kind)
     {
         RequireTool("strace -e inject=getppid:error=EPERM true");
         string call = fault[..fault.IndexOf(':', StringComparison.Ordinal)];
-        return await SampleProcess.ServeAsync(Loop, tool: $"strace -f -qq -o /dev/null -e trace={call} -e inject={fault}");
+        return await SampleProcess.ServeAsync(Loop, tool: $"strace -f --seccomp-bpf -qq -o /dev/null -e trace={call} -e inject={fault}");
     }
 }
 

@@ -64,6 +64,6 @@ public sealed class UringFaultTests
         LoopContract.RequireKind(LoopKind.Uring);
         InjectedFaultTests.RequireTool("strace -e inject=getppid:error=EPERM true");
         string call = fault[..fault.IndexOf(':', StringComparison.Ordinal)];
-        return $"strace -f -qq -o /dev/null -e trace={call} -e inject={fault}";
+        return $"strace -f --seccomp-bpf -qq -o /dev/null -e trace={call} -e inject={fault}";
     }
 }
