@@ -37,6 +37,8 @@ public sealed class UringNetworkFaultTests() : NetworkFaultContract(LoopKind.Uri
 
 public sealed class UringPipeTests() : PipeContract(LoopKind.Uring);
 
+public sealed class UringReadinessTests() : ReadinessContract(LoopKind.Uring);
+
 public sealed class UringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring);
 
 public sealed class UringSeamTests() : SeamContract(LoopKind.Uring);
@@ -68,6 +70,8 @@ public sealed class UringTcpStreamTests() : TcpStreamContract(LoopKind.Uring);
 public sealed class WholeBufferUringBufferedProtocolTests() : BufferedProtocolContract(LoopUnderTest.WholeBufferUring);
 
 public sealed class WholeBufferUringEchoTests() : EchoContract(LoopUnderTest.WholeBufferUring);
+
+public sealed class WholeBufferUringReadinessTests() : ReadinessContract(LoopUnderTest.WholeBufferUring);
 
 public sealed class WholeBufferUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.WholeBufferUring);
 

@@ -442,6 +442,12 @@ public sealed partial class ChaosBackend : IoBackend
 
         public ReadableSide? Readable { get; private set; }
 
+        public WritableSide? Writable { get; private set; }
+
+        /// <summary>Whether whoever reads, or accepts, has something coming.</summary>
+        public bool HasUntold => Fault is not null
+            || Receiving is { HasUntold: true } || Accepting is { HasUntold: true } || ReceivingDatagrams is { HasUntold: true };
+
         /// <summary>Whether somebody is told of what is received.</summary>
         public bool IsRead => ReadSide is ReceiveOperation { State: IoOperationState.Armed or IoOperationState.Delivering };
 
@@ -457,6 +463,7 @@ public sealed partial class ChaosBackend : IoBackend
             ReceiveOperation => Receiving ??= new ReceivingSide(_chaos, this),
             AcceptOperation => Accepting ??= new AcceptingSide(_chaos, this),
             ReadableOperation => Readable ??= new ReadableSide(_chaos, this),
+            WritableOperation => Writable ??= new WritableSide(_chaos, this),
             HangUpOperation => Watching ??= new WatchingSide(_chaos, this),
             _ => Writing ??= new WritingSide(_chaos, this),
         };
@@ -468,6 +475,8 @@ public sealed partial class ChaosBackend : IoBackend
             (Receiving ??= new ReceivingSide(_chaos, this)).Fail(readEnd);
             Writing?.Fail();
             Watching?.Notice();
+            Readable?.Update();
+            Writable?.Fail();
         }
     }
 
