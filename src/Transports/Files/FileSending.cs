@@ -74,6 +74,9 @@ public static class FileSending
         /// came is in the difference of <see cref="Transport.BytesSent"/>.
         /// </summary>
         /// <param name="file">A file that can be read at a place. It stays the caller's, and open until the end.</param>
+        /// <param name="offset">Where in the file to begin.</param>
+        /// <param name="count">How many bytes; null for all to the end that the file has now.</param>
+        /// <param name="cancellationToken">Gives up; so does the scope.</param>
         /// <inheritdoc cref="SendFileAsync(Transport, FileStream, long, long?, CancellationToken)"/>
         public Task<long> SendFileAsync(
             SafeFileHandle file, long offset = 0, long? count = null, CancellationToken cancellationToken = default)

@@ -128,7 +128,8 @@ internal sealed partial class StreamTransport : IFileTransport, IWritableWatcher
         }
         finally
         {
-            EndFile(send);
+            // Whoever has waited comes after the protocol, which may write again.
+            await EndFileAsync(send);
         }
     }
 
@@ -193,7 +194,7 @@ internal sealed partial class StreamTransport : IFileTransport, IWritableWatcher
         }
     }
 
-    private void EndFile(FileSend send)
+    private Task EndFileAsync(FileSend send)
     {
         Debug.Assert(_file == send, "A file ends once.");
         _file = null;
@@ -204,14 +205,21 @@ internal sealed partial class StreamTransport : IFileTransport, IWritableWatcher
 
         if (_lifecycle.IsOver || _sendFault != SocketError.Success)
         {
-            return;
+            return Task.CompletedTask;
         }
 
         if (!_lifecycle.AwaitsDrain)
         {
-            _origin.Loop.UnsafeCallSoon(s_tellResumed, this);
+            var told = new TaskCompletionSource();
+            _origin.Loop.UnsafeCallSoon(_ =>
+            {
+                ResumeIfLow();
+                told.SetResult();
+            }, null);
+            return told.Task;
         }
-        else if (send.Left > 0)
+
+        if (send.Left > 0)
         {
             Abort(CloseReason.LocalAbort, null); // or the peer would take what it has for the whole
         }
@@ -219,6 +227,8 @@ internal sealed partial class StreamTransport : IFileTransport, IWritableWatcher
         {
             Do(_lifecycle.On(ConnectionEvent.Drained));
         }
+
+        return Task.CompletedTask;
     }
 
     private static EndOfStreamException EndOfFile(FileSend send) => new(

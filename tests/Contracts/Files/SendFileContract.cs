@@ -27,8 +27,9 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
         Assert.Equal(Size, file.Position);
         protocol.Transport.Write("tail"u8);
 
-        AssertSame([.. "head"u8, .. s_content, .. "tail"u8], await reading);
-        Assert.Equal(4 + Size + 4, protocol.Transport.BytesSent);
+        byte[] received = await reading;
+        AssertSame([.. "head"u8, .. s_content, .. "tail"u8], received);
+        await UntilAsync(loop, () => protocol.Transport.BytesSent == 4 + Size + 4);
         protocol.Transport.Close();
         peer.Dispose();
         await protocol.Lost.Task;
@@ -56,7 +57,7 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
 
         protocol.Transport.Close();
         byte[] part = s_content[offset..(offset + expected)];
-        AssertSame([.. part, .. part], await peer.ReadAsync((2 * expected) + 1));
+        await AssertNextAsync(peer, [.. part, .. part], isLast: true);
         peer.Dispose();
         await protocol.Lost.Task;
     });
@@ -135,7 +136,7 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
         }
 
         Assert.False(sending.IsCompleted);
-        AssertSame(s_content, await peer.ReadAsync(Size));
+        await AssertNextAsync(peer, s_content);
         Assert.Equal(Size, await sending);
         Assert.Equal(WriteStatus.Accepted, transport.Write("x"u8));
         transport.Close();
@@ -167,7 +168,7 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
         {
             Task<long> sending = protocol.Transport.SendFileAsync(file, cancellationToken: source.Token);
             first = await peer.ReadAsync(100_000);
-            await source.CancelAsync();
+            loop.CallSoon(source.Cancel);
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sending);
         }
 
@@ -176,7 +177,7 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
         protocol.Transport.Close();
         int rest = (int)file.Position - first.Length;
         AssertSame(s_content.AsSpan(0, first.Length), first);
-        AssertSame([.. s_content.AsSpan(first.Length, rest), .. "after"u8], await peer.ReadAsync(rest + 6));
+        await AssertNextAsync(peer, [.. s_content.AsSpan(first.Length, rest), .. "after"u8], isLast: true);
         peer.Dispose();
         await protocol.Lost.Task;
     });
@@ -188,7 +189,7 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
         Peer peer = await ConnectPeerAsync(loop, protocol);
         using FileStream file = NewFile();
         using var source = new CancellationTokenSource();
-        await source.CancelAsync();
+        source.Cancel();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
             () => protocol.Transport.SendFileAsync(file, 7, cancellationToken: source.Token));
@@ -221,7 +222,7 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
             protocol.Transport.WriteEof();
         }
 
-        AssertSame(s_content, await peer.ReadAsync(Size + 1));
+        await AssertNextAsync(peer, s_content, isLast: true);
         Assert.Equal(Size, await sending);
         peer.Dispose();
         protocol.Transport.Close();
@@ -240,7 +241,7 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
         protocol.Transport.Close();
         await peer.ReadAsync(1000);
 
-        await source.CancelAsync();
+        loop.CallSoon(source.Cancel);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sending);
         await protocol.Lost.Task;
 
@@ -300,7 +301,7 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
         Assert.Equal(NewSize, file.Position);
         AssertSame(s_content.AsSpan(0, NewSize), [.. first, .. rest]);
         protocol.Transport.Write("after"u8);
-        Assert.Equal("after"u8, await peer.ReadAsync(5));
+        await AssertNextAsync(peer, [.. "after"u8]);
         protocol.Transport.Close();
         peer.Dispose();
         await protocol.Lost.Task;
@@ -355,7 +356,8 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
         }
 
         protocol.Transport.Close();
-        AssertSame([.. expected], await reading);
+        byte[] received = await reading;
+        AssertSame([.. expected], received);
         peer.Dispose();
         await protocol.Lost.Task;
     });
@@ -379,9 +381,15 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
             new ServerOptions { Tls = ServerTls });
         Peer peer = Network.ConnectNow(server.EndPoints[0]);
 
-        AssertSame([.. "head:"u8, .. s_content, .. "tail"u8], await peer.ReadAsync(Size + 10));
+        await AssertNextAsync(peer, [.. "head:"u8, .. s_content, .. "tail"u8], isLast: true);
         peer.Dispose();
     });
+
+    private static async Task AssertNextAsync(Peer peer, byte[] expected, bool isLast = false)
+    {
+        byte[] received = await peer.ReadAsync(expected.Length + (isLast ? 1 : 0));
+        AssertSame(expected, received);
+    }
 
     // Gone with its last descriptor.
     private static FileStream NewFile()
