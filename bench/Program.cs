@@ -4,6 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using Toolkit;
 using Toolkit.Bench;
 using Toolkit.Bench.Cells;
+using Toolkit.Bench.Files;
 using Toolkit.Bench.Load;
 using Toolkit.Bench.Measuring;
 using Toolkit.Bench.Peers;
@@ -102,6 +103,18 @@ var spawner = new Command("spawner") { runner, count };
 spawner.Hidden = true;
 spawner.SetAction(result => SpawnRounds.PrintAsync(result.GetValue(runner)!, result.GetValue(count)));
 root.Subcommands.Add(spawner);
+
+
+var size = new Option<int>("--size") { Description = "How much to send, in MiB.", DefaultValueFactory = _ => 1024 };
+var files = new Command("files", "What it takes to send a file, beside reading and writing it.") { rounds, size };
+files.SetAction(result => FileRounds.Run(result.GetValue(rounds) ?? 3, result.GetValue(size)));
+root.Subcommands.Add(files);
+var port = new Argument<int>("port");
+var path = new Argument<string>("path");
+var sender = new Command("sender") { runner, port, path };
+sender.Hidden = true;
+sender.SetAction(result => FileRounds.SendAsync(result.GetValue(runner)!, result.GetValue(port), result.GetValue(path)!));
+root.Subcommands.Add(sender);
 
 return root.Parse(args).Invoke();
 

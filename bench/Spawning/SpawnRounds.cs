@@ -40,8 +40,7 @@ internal static class SpawnRounds
             ("asyncio", PythonPeer.Interpreter, [s_script, number]),
             ("posix_spawn in C", native, [number]),
         ];
-        var latencies = new Dictionary<string, List<double>>();
-        var processor = new Dictionary<string, List<double>>();
+        var table = new FigureTable("F0", "one child after the other", "latency, us", "CPU of the parent, us");
         for (int round = 0; round < rounds; round++)
         {
             foreach ((string name, string? file, string[] arguments) in runners)
@@ -59,15 +58,8 @@ internal static class SpawnRounds
                 }
 
                 double[] figures = [.. output.Split('\n').Select(line => double.Parse(line, CultureInfo.InvariantCulture))];
-                Add(latencies, name, Quartiles.Of(figures[..^1])!.Value.Median);
-                Add(processor, name, figures[^1] / count);
+                table.Add(name, Quartiles.Of(figures[..^1])!.Value.Median, figures[^1] / count);
             }
-        }
-
-        var table = new MarkdownTable("one child after the other", "latency, us", "CPU of the parent, us");
-        foreach ((string name, List<double> all) in latencies)
-        {
-            table.Add(name, Show(all), Show(processor[name]));
         }
 
         Console.Out.Write(table);
@@ -117,23 +109,6 @@ internal static class SpawnRounds
         {
             Console.Out.WriteLine(figure.ToString("F1", CultureInfo.InvariantCulture));
         }
-    }
-
-    private static void Add(Dictionary<string, List<double>> figures, string name, double figure)
-    {
-        if (!figures.TryGetValue(name, out List<double>? all))
-        {
-            figures[name] = all = [];
-        }
-
-        all.Add(figure);
-    }
-
-    private static string Show(List<double> figures)
-    {
-        Quartiles quartiles = Quartiles.Of(figures)!.Value;
-        return string.Create(
-            CultureInfo.InvariantCulture, $"{quartiles.Median:F0} ({quartiles.Lower:F0} to {quartiles.Upper:F0})");
     }
 
     private sealed class Silent : SubprocessProtocol;

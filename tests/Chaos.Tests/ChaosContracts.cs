@@ -42,6 +42,12 @@ public sealed class ChaosEpollPipeTests() : PipeContract(LoopUnderTest.ChaosEpol
 
 public sealed class ChaosSimulatedPipeTests() : PipeContract(LoopUnderTest.ChaosSimulated);
 
+public sealed class ChaosEpollReadinessTests() : ReadinessContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringReadinessTests() : ReadinessContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedReadinessTests() : ReadinessContract(LoopUnderTest.ChaosSimulated);
+
 public sealed class ChaosEpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosUring);
@@ -125,3 +131,9 @@ public sealed class ChaosSimulatedTlsFlowControlTests() : TcpFlowControlContract
 public sealed class ChaosEpollHandlePassingTests() : HandlePassingContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosSimulatedUnixSocketTests() : UnixSocketContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollSendFileTests() : SendFileContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringSendFileTests() : SendFileContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedSendFileTests() : SendFileContract(LoopUnderTest.ChaosSimulated);

@@ -41,6 +41,8 @@ public sealed class EpollPipeStreamTests() : PipeStreamContract(LoopKind.Epoll);
 
 public sealed class EpollPipeTests() : PipeContract(LoopKind.Epoll);
 
+public sealed class EpollReadinessTests() : ReadinessContract(LoopKind.Epoll);
+
 public sealed class EpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll);
 
 public sealed class EpollSeamTests() : SeamContract(LoopKind.Epoll);
@@ -92,3 +94,9 @@ public sealed class EpollUnixSocketTests() : UnixSocketContract(LoopKind.Epoll);
 public sealed class EpollUnixCloseTests() : TcpCloseContract(LoopUnderTest.EpollOverUnix);
 
 public sealed class EpollUnixStreamTests() : TcpStreamContract(LoopUnderTest.EpollOverUnix);
+
+public sealed class EpollSendFileTests() : SendFileContract(LoopKind.Epoll);
+
+public sealed class EpollTlsSendFileTests() : SendFileContract(LoopKind.Epoll.OverTls());
+
+public sealed class EpollUnixSendFileTests() : SendFileContract(LoopUnderTest.EpollOverUnix);

@@ -43,6 +43,8 @@ public sealed class PortablePipeStreamTests() : PipeStreamContract(LoopKind.Port
 
 public sealed class PortablePipeTests() : PipeContract(LoopKind.Portable);
 
+public sealed class PortableReadinessTests() : ReadinessContract(LoopKind.Portable);
+
 public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);
 
 public sealed class PortableSeamTests() : SeamContract(LoopKind.Portable);
@@ -86,3 +88,5 @@ public sealed class PortableTlsTests() : TlsContract(LoopKind.Portable);
 public sealed class PortableHandlePassingTests() : HandlePassingContract(LoopKind.Portable);
 
 public sealed class PortableUnixSocketTests() : UnixSocketContract(LoopKind.Portable);
+
+public sealed class PortableSendFileTests() : SendFileContract(LoopKind.Portable);

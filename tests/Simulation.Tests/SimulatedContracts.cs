@@ -27,6 +27,8 @@ public sealed class SimulatedNamesTests() : NamesContract(LoopKind.Simulated);
 
 public sealed class SimulatedPipeTests() : PipeContract(LoopKind.Simulated);
 
+public sealed class SimulatedReadinessTests() : ReadinessContract(LoopKind.Simulated);
+
 public sealed class SimulatedReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated);
 
 public sealed class SimulatedSeamTests() : SeamContract(LoopKind.Simulated);
@@ -78,3 +80,7 @@ public sealed class SimulatedTlsReentrancyMatrixTests() : ReentrancyMatrixContra
 public sealed class SimulatedHandlePassingTests() : HandlePassingContract(LoopKind.Simulated);
 
 public sealed class SimulatedUnixSocketTests() : UnixSocketContract(LoopKind.Simulated);
+
+public sealed class SimulatedSendFileTests() : SendFileContract(LoopKind.Simulated);
+
+public sealed class SimulatedTlsSendFileTests() : SendFileContract(LoopKind.Simulated.OverTls());

@@ -12,6 +12,8 @@ public sealed class TightUringEchoTests() : EchoContract(LoopUnderTest.TightUrin
 
 public sealed class TightUringLoopThreadsTests() : LoopThreadsContract(LoopUnderTest.TightUring);
 
+public sealed class TightUringReadinessTests() : ReadinessContract(LoopUnderTest.TightUring);
+
 public sealed class TightUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.TightUring);
 
 public sealed class TightUringSeamTests() : SeamContract(LoopUnderTest.TightUring);

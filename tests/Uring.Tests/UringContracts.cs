@@ -37,6 +37,8 @@ public sealed class UringNetworkFaultTests() : NetworkFaultContract(LoopKind.Uri
 
 public sealed class UringPipeTests() : PipeContract(LoopKind.Uring);
 
+public sealed class UringReadinessTests() : ReadinessContract(LoopKind.Uring);
+
 public sealed class UringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring);
 
 public sealed class UringSeamTests() : SeamContract(LoopKind.Uring);
@@ -69,6 +71,8 @@ public sealed class WholeBufferUringBufferedProtocolTests() : BufferedProtocolCo
 
 public sealed class WholeBufferUringEchoTests() : EchoContract(LoopUnderTest.WholeBufferUring);
 
+public sealed class WholeBufferUringReadinessTests() : ReadinessContract(LoopUnderTest.WholeBufferUring);
+
 public sealed class WholeBufferUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.WholeBufferUring);
 
 public sealed class WholeBufferUringSeamTests() : SeamContract(LoopUnderTest.WholeBufferUring);
@@ -90,3 +94,5 @@ public sealed class UringTlsTests() : TlsContract(LoopKind.Uring);
 public sealed class UringHandlePassingTests() : HandlePassingContract(LoopKind.Uring);
 
 public sealed class UringUnixSocketTests() : UnixSocketContract(LoopKind.Uring);
+
+public sealed class UringSendFileTests() : SendFileContract(LoopKind.Uring);

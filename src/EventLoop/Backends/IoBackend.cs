@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using Toolkit.Resolving;
 
 namespace Toolkit.Backends;
@@ -170,6 +171,25 @@ public abstract partial class IoBackend : IDisposable
 
     /// <summary>The same for several buffers, as if they were one.</summary>
     public abstract long TrySend(IoHandle handle, ReadOnlySpan<ReadOnlyMemory<byte>> buffers, out SocketError error);
+
+    /// <summary>
+    /// As <see cref="TrySend(IoHandle, ReadOnlySpan{byte}, out SocketError)"/>, of a part of a file, which the system sends
+    /// without anybody's having read it. A disk that has to be waited for is waited for within the call.
+    /// </summary>
+    /// <param name="handle">A connection, or the end of a pipe that is written.</param>
+    /// <param name="file">A file that can be read at a place.</param>
+    /// <param name="offset">Where in it to begin.</param>
+    /// <param name="count">How many bytes; at least one.</param>
+    /// <param name="error">
+    /// <see cref="SocketError.Success"/> with fewer bytes than were asked for when the file ends there;
+    /// <see cref="SocketError.OperationNotSupported"/> when the backend, or the system for this handle and this file, cannot.
+    /// </param>
+    /// <returns>The number of bytes that have left.</returns>
+    public virtual long TrySendFile(IoHandle handle, SafeFileHandle file, long offset, long count, out SocketError error)
+    {
+        error = SocketError.OperationNotSupported;
+        return 0;
+    }
 
     /// <summary>Whether descriptors can be passed over the Unix sockets of this backend.</summary>
     public virtual bool CanPassHandles => false;

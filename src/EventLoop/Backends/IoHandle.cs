@@ -7,8 +7,8 @@ namespace Toolkit.Backends;
 /// backend, and used only with it, on its loop's thread, until it is released.
 /// </summary>
 /// <remarks>
-/// A handle has three places for operations: one on the read side (receive or accept), one on the write side (send or
-/// connect), and one that watches for hang-up. Each holds at most one operation.
+/// A handle has three places for operations: one on the read side (receive, accept, or a wait until it is readable), one
+/// on the write side (send, connect, or a wait until it is writable), and one that watches for hang-up. Each holds at most one operation.
 /// </remarks>
 public abstract class IoHandle
 {
@@ -56,7 +56,7 @@ public abstract class IoHandle
             case ReceiveOperation or AcceptOperation or DatagramReceiveOperation or ReadableOperation when ReadSide is null:
                 ReadSide = operation;
                 break;
-            case SendOperation or ConnectOperation or DatagramSendOperation when WriteSide is null:
+            case SendOperation or ConnectOperation or DatagramSendOperation or WritableOperation when WriteSide is null:
                 WriteSide = operation;
                 break;
             case HangUpOperation watch when HangUp is null:

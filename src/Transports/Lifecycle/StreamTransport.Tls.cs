@@ -76,6 +76,7 @@ internal sealed partial class StreamTransport : ITlsTransport, ITlsOwner
             throw new InvalidOperationException($"The connection is closing ({_closeReason}), and nothing new begins on it.");
         }
 
+        RequireNoFile();
         if (_passing is { UnsentCount: > 0 })
         {
             throw new InvalidOperationException("Handles wait to be sent, and TLS can carry none. Start it when they have left.");

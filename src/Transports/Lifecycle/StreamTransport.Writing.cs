@@ -47,7 +47,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         }
     }
 
-    private bool IsSending => _send is { IsArmed: true };
+    private bool IsSending => _send is { IsArmed: true } || _writable is { IsArmed: true };
 
     public override WriteStatus Write(ReadOnlySpan<byte> data)
     {
@@ -56,17 +56,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             return refused;
         }
 
-        if (data.Length >= OutputBuffer.JoinLimit && _output.IsEmpty)
-        {
-            data = data[TrySend(data)..];
-            if (_sendFault != SocketError.Success)
-            {
-                return WriteStatus.Closed;
-            }
-        }
-
-        _output.Append(data, IsSending);
-        return EndWrite();
+        return Take(data) ? EndWrite() : WriteStatus.Closed;
     }
 
     public override WriteStatus WriteVectored(ReadOnlySpan<ReadOnlyMemory<byte>> buffers)
@@ -178,6 +168,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             return WriteStatus.Closed;
         }
 
+        RequireNoFile();
         if (_output.Length > WriteLimits.HardCap)
         {
             Abort(CloseReason.WriteOverflow, new ConnectionException(
@@ -190,16 +181,36 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         return length == 0 ? AcceptedStatus() : null;
     }
 
+    // Sends at once what is not worth joining, and keeps the rest. False when sending has failed.
+    private bool Take(ReadOnlySpan<byte> data)
+    {
+        if (data.Length >= OutputBuffer.JoinLimit && _output.IsEmpty)
+        {
+            data = data[TrySend(data)..];
+            if (_sendFault != SocketError.Success)
+            {
+                return false;
+            }
+        }
+
+        _output.Append(data, IsSending);
+        return true;
+    }
+
     private WriteStatus EndWrite()
     {
         PauseIfHigh();
+        FlushLater();
+        return AcceptedStatus();
+    }
+
+    private void FlushLater()
+    {
         if (!_isDirty && !IsSending && !_output.IsEmpty)
         {
             _isDirty = true;
             _origin.Loop.Host.FlushSoon(this);
         }
-
-        return AcceptedStatus();
     }
 
     private WriteStatus AcceptedStatus()
@@ -231,13 +242,19 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             }
         }
 
+        PauseWriting();
+    }
+
+    private void PauseWriting()
+    {
         _writingPaused = true;
         Tell(static protocol => protocol.PauseWriting(), nameof(StreamProtocol.PauseWriting));
     }
 
     private void ResumeIfLow()
     {
-        if (!_writingPaused || _lifecycle.IsClosing || _sendFault != SocketError.Success || _output.Length > WriteLimits.Low)
+        if (!_writingPaused || _lifecycle.IsClosing || _sendFault != SocketError.Success || _output.Length > WriteLimits.Low
+            || _file is not null)
         {
             return;
         }
@@ -288,7 +305,11 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             }
         }
 
-        if (_lifecycle.AwaitsDrain)
+        if (_file is not null)
+        {
+            _file.Wake();
+        }
+        else if (_lifecycle.AwaitsDrain)
         {
             Do(_lifecycle.On(ConnectionEvent.Drained));
         }
@@ -305,6 +326,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
 
         _sendFault = error;
         _output.Clear();
+        _file?.Wake();
         if (!ConnectionFault.MeansPeerIsGone(error) || _receive.State is not (IoOperationState.Armed or IoOperationState.Delivering))
         {
             Fail(error);

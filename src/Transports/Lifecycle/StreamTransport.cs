@@ -277,7 +277,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
 
     private void AwaitDrain()
     {
-        if (_output.IsEmpty)
+        if (_output.IsEmpty && _file is null)
         {
             Do(_lifecycle.On(ConnectionEvent.Drained));
         }
@@ -309,6 +309,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         _unread?.Clear();
         _upgrade?.End(_exception ?? new ConnectionException(_closeReason, "The connection has ended within the TLS handshake."));
         _upgrade = null;
+        _file?.Wake();
         if (graceful && !_inputEnded && IsSocket)
         {
             if (_hangUp is not null)

@@ -74,7 +74,7 @@ internal sealed class StreamBackend(EventLoop loop) : TurnBackend(loop)
 
     protected override void Arm(IoOperation operation)
     {
-        if (operation is AcceptOperation or ConnectOperation or ReadableOperation)
+        if (operation is not (ReceiveOperation or SendOperation or HangUpOperation))
         {
             EndLater(operation, SocketError.OperationNotSupported);
         }

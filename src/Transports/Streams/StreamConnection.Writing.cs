@@ -71,6 +71,30 @@ public sealed partial class StreamConnection
     }
 
     /// <summary>
+    /// Sends a file, or a part of it, behind what was written before, what <see cref="Output"/> holds included, and waits until
+    /// the operating system has taken it all. Meanwhile a write throws, and <see cref="DrainAsync"/> waits. Otherwise as
+    /// <c>SendFileAsync</c> of the transport (<see cref="FileSending"/>), which says what ends it how.
+    /// </summary>
+    /// <param name="file">A file that can be read and sought; its position is afterwards where sending has ended.</param>
+    /// <param name="offset">Where in the file to begin.</param>
+    /// <param name="count">How many bytes; null for all to the end that the file has now.</param>
+    /// <param name="cancellationToken">Gives up; from any thread.</param>
+    /// <returns>How many bytes were sent.</returns>
+    /// <exception cref="ArgumentException">The file cannot be read, or offset and count are not within it.</exception>
+    /// <exception cref="InvalidOperationException">Another file is being sent, <see cref="CompleteWrites"/> was called, or this
+    /// is not the loop's thread.</exception>
+    /// <exception cref="ConnectionException">In the task: the connection is gone, or was closed on this side.</exception>
+    /// <exception cref="EndOfStreamException">In the task: the file has become shorter meanwhile.</exception>
+    /// <exception cref="OperationCanceledException">In the task: a scope or the token was cancelled.</exception>
+    public Task<long> SendFileAsync(
+        FileStream file, long offset = 0, long? count = null, CancellationToken cancellationToken = default)
+    {
+        VerifyWritable();
+        Commit();
+        return Transport.SendFileAsync(file, offset, count, cancellationToken);
+    }
+
+    /// <summary>
     /// Ends the sending side once all that was written has left, what <see cref="Output"/> holds included: the peer reads the end
     /// of the stream. Reading goes on. A second call does nothing.
     /// </summary>

@@ -98,7 +98,7 @@ internal sealed class MemoryBackend : TurnBackend
 
     protected override void Arm(IoOperation operation)
     {
-        if (operation is AcceptOperation or ConnectOperation)
+        if (operation is not (ReceiveOperation or SendOperation or HangUpOperation))
         {
             EndLater(operation, SocketError.OperationNotSupported);
         }

@@ -61,6 +61,9 @@ public sealed partial class ChaosBackend
             _mirror = new DatagramReceiveOperation(handle.Inner, this, receiveSize);
         }
 
+        /// <summary>Whether there is something to tell to whoever receives.</summary>
+        public bool HasUntold => _held.Count > 0 || _error is not null;
+
         private bool IsRead
             => _handle.ReadSide is DatagramReceiveOperation { State: IoOperationState.Armed or IoOperationState.Delivering };
 
@@ -110,6 +113,7 @@ public sealed partial class ChaosBackend
         {
             _held.Add(data, from, isTruncated);
             _chaos.Hold(this, _chaos.DrawDelay());
+            _handle.Readable?.Update();
             if (_chaos._times.Chance(_chaos._options.BufferExhaustion))
             {
                 _chaos._exhaustedUntil = _chaos._polls + _chaos.DrawPolls(_chaos._times);
@@ -123,11 +127,14 @@ public sealed partial class ChaosBackend
             if (error == SocketError.OperationAborted)
             {
                 Update(); // wanted again meanwhile
-                return;
+            }
+            else
+            {
+                _error = error;
+                _chaos.Hold(this, _chaos.DrawDelay());
             }
 
-            _error = error;
-            _chaos.Hold(this, _chaos.DrawDelay());
+            _handle.Readable?.Update();
         }
 
         private int Tell(DatagramReceiveOperation receive)
@@ -180,7 +187,7 @@ public sealed partial class ChaosBackend
 
         private void Continue()
         {
-            if (IsRead && (_held.Count > 0 || _error is not null))
+            if (IsRead && HasUntold)
             {
                 _chaos.Hold(this, _chaos.DrawDelay());
             }

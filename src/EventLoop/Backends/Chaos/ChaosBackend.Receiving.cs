@@ -31,6 +31,9 @@ public sealed partial class ChaosBackend
         /// <summary>The error that waits behind the bytes.</summary>
         public SocketError? UntoldError => _end is SocketError.Success ? null : _end;
 
+        /// <summary>Whether there is something to tell to whoever receives.</summary>
+        public bool HasUntold => _bytes.Count > 0 || _end is not null;
+
         bool IReceiver.ProvidesBuffer => false;
 
         private bool IsWanted => _handle.IsRead && !_handle.IsReleased && _end is null && _bytes.Count <= MaxHeldBytes;
@@ -94,6 +97,7 @@ public sealed partial class ChaosBackend
         {
             _bytes.Add(data);
             _chaos.Hold(this, _chaos.DrawDelay());
+            _handle.Readable?.Update();
             if (_chaos._times.Chance(_chaos._options.BufferExhaustion))
             {
                 _chaos._exhaustedUntil = _chaos._polls + _chaos.DrawPolls(_chaos._times);
@@ -109,6 +113,7 @@ public sealed partial class ChaosBackend
             if (error == SocketError.OperationAborted || _end is not null)
             {
                 Update(); // wanted again meanwhile, or dead
+                _handle.Readable?.Update();
                 return;
             }
 
@@ -116,12 +121,12 @@ public sealed partial class ChaosBackend
             _end = error == SocketError.Success ? _handle.Watching?.UntoldError ?? error : error;
             _chaos.Hold(this, _chaos.DrawDelay());
             _handle.Watching?.Notice();
+            _handle.Readable?.Update();
         }
 
         private int Tell(ReceiveOperation receive)
         {
-            bool hasNews = _bytes.Count > 0 || _end is not null;
-            if (hasNews && _handle.Fault is null && _chaos._errors.Chance(_chaos._options.ReceiveError))
+            if (HasUntold && _handle.Fault is null && _chaos._errors.Chance(_chaos._options.ReceiveError))
             {
                 SocketError fault = _chaos.Pick(s_faults);
                 _handle.Fail(fault, readEnd: fault);
@@ -163,7 +168,7 @@ public sealed partial class ChaosBackend
 
         private void Continue()
         {
-            if (_handle.IsRead && (_bytes.Count > 0 || _end is not null))
+            if (_handle.IsRead && HasUntold)
             {
                 _chaos.Hold(this, _chaos.DrawDelay());
             }
@@ -191,7 +196,8 @@ public sealed partial class ChaosBackend
 
         private bool IsWanted => IsListenedTo && !_handle.IsReleased && _end is null && _newcomers.Count < MaxHeldNewcomers;
 
-        private bool HasNews => _newcomers.Count > 0 || _shed > 0 || _end is not null;
+        /// <summary>Whether there is something to tell to whoever accepts.</summary>
+        public bool HasUntold => _newcomers.Count > 0 || _shed > 0 || _end is not null;
 
         public override void Arm(IoOperation operation)
         {
@@ -223,7 +229,7 @@ public sealed partial class ChaosBackend
                     End(cancelled, SocketError.OperationAborted);
                     told = 1;
                     break;
-                case AcceptOperation { State: IoOperationState.Armed } accept when HasNews:
+                case AcceptOperation { State: IoOperationState.Armed } accept when HasUntold:
                     told = Tell(accept);
                     break;
             }
@@ -241,6 +247,7 @@ public sealed partial class ChaosBackend
         {
             _newcomers.Enqueue(new ChaosHandle(_chaos, connection));
             _chaos.Hold(this, _chaos.DrawDelay());
+            _handle.Readable?.Update();
             return IsWanted;
         }
 
@@ -255,11 +262,14 @@ public sealed partial class ChaosBackend
             if (error == SocketError.OperationAborted)
             {
                 Update();
-                return;
+            }
+            else
+            {
+                _end = error;
+                _chaos.Hold(this, _chaos.DrawDelay());
             }
 
-            _end = error;
-            _chaos.Hold(this, _chaos.DrawDelay());
+            _handle.Readable?.Update();
         }
 
         private int Tell(AcceptOperation accept)
@@ -306,7 +316,7 @@ public sealed partial class ChaosBackend
 
         private void Continue()
         {
-            if (IsListenedTo && HasNews)
+            if (IsListenedTo && HasUntold)
             {
                 _chaos.Hold(this, _chaos.DrawDelay());
             }

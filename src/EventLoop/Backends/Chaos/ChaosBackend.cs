@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Numerics;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using Toolkit.Backends;
 
 namespace Toolkit.Simulation;
@@ -193,6 +194,25 @@ public sealed partial class ChaosBackend : IoBackend
 
         long sent = _inner.TrySend(inner, Cut(buffers, part), out error);
         if (error == SocketError.Success)
+        {
+            error = SocketError.WouldBlock;
+        }
+
+        return sent;
+    }
+
+    /// <inheritdoc/>
+    public override long TrySendFile(IoHandle handle, SafeFileHandle file, long offset, long count, out SocketError error)
+    {
+        IoHandle inner = InnerOf(handle);
+        if (IsRefused((ChaosHandle)handle, out error))
+        {
+            return 0;
+        }
+
+        long part = PartOf(count, _options.ShortSend);
+        long sent = _inner.TrySendFile(inner, file, offset, part, out error);
+        if (error == SocketError.Success && sent == part && part < count)
         {
             error = SocketError.WouldBlock;
         }
@@ -422,6 +442,12 @@ public sealed partial class ChaosBackend : IoBackend
 
         public ReadableSide? Readable { get; private set; }
 
+        public WritableSide? Writable { get; private set; }
+
+        /// <summary>Whether whoever reads, or accepts, has something coming.</summary>
+        public bool HasUntold => Fault is not null
+            || Receiving is { HasUntold: true } || Accepting is { HasUntold: true } || ReceivingDatagrams is { HasUntold: true };
+
         /// <summary>Whether somebody is told of what is received.</summary>
         public bool IsRead => ReadSide is ReceiveOperation { State: IoOperationState.Armed or IoOperationState.Delivering };
 
@@ -437,6 +463,7 @@ public sealed partial class ChaosBackend : IoBackend
             ReceiveOperation => Receiving ??= new ReceivingSide(_chaos, this),
             AcceptOperation => Accepting ??= new AcceptingSide(_chaos, this),
             ReadableOperation => Readable ??= new ReadableSide(_chaos, this),
+            WritableOperation => Writable ??= new WritableSide(_chaos, this),
             HangUpOperation => Watching ??= new WatchingSide(_chaos, this),
             _ => Writing ??= new WritingSide(_chaos, this),
         };
@@ -448,6 +475,8 @@ public sealed partial class ChaosBackend : IoBackend
             (Receiving ??= new ReceivingSide(_chaos, this)).Fail(readEnd);
             Writing?.Fail();
             Watching?.Notice();
+            Readable?.Update();
+            Writable?.Fail();
         }
     }
 

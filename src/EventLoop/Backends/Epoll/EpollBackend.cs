@@ -124,8 +124,9 @@ internal sealed unsafe partial class EpollBackend : LinuxBackend<EpollHandle>
         SocketError error = operation switch
         {
             ConnectOperation connect => Connect(handle, connect),
+            ReadableOperation when HasHeld(handle) => SocketError.Success,
             ReceiveOperation or AcceptOperation or ReadableOperation => Want(handle, EpollEvents.Readable),
-            SendOperation or DatagramSendOperation => Want(handle, EpollEvents.Writable),
+            SendOperation or DatagramSendOperation or WritableOperation => Want(handle, EpollEvents.Writable),
             DatagramReceiveOperation => WantHeld(handle) ? SocketError.InProgress : Want(handle, EpollEvents.Readable),
             _ => Want(handle, EpollEvents.None),
         };
@@ -303,6 +304,9 @@ internal sealed unsafe partial class EpollBackend : LinuxBackend<EpollHandle>
                 return 1;
             case DatagramSendOperation { State: IoOperationState.Armed } datagram:
                 return Send(handle, datagram);
+            case WritableOperation { State: IoOperationState.Armed } writable:
+                End(writable, SocketError.Success);
+                return 1;
             default:
                 return 0;
         }

@@ -95,6 +95,10 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "write")]
     public static partial nint Write(int fd, void* buffer, nuint length);
 
+    /// <summary>The offset is an off_t, which has 64 bits where a pointer has.</summary>
+    [LibraryImport("libc", EntryPoint = "sendfile")]
+    public static partial nint SendFile(int fd, int file, long* offset, nuint count);
+
     [LibraryImport("libc", EntryPoint = "eventfd")]
     public static partial int EventFd(uint initial, int flags);
 

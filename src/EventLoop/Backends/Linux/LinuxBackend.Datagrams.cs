@@ -52,19 +52,22 @@ internal abstract unsafe partial class LinuxBackend<THandle>
         }
     }
 
+    /// <summary>Whether something was kept.</summary>
+    protected static bool HasHeld(THandle handle)
+        => handle.Datagrams is { Held.Count: > 0 } or { HeldError: not SocketError.Success };
+
     /// <summary>Has what was kept told by the next poll.</summary>
     /// <returns>False when nothing was kept.</returns>
     protected bool WantHeld(THandle handle)
     {
-        LinuxDatagrams datagrams = handle.Datagrams!;
-        if (datagrams.Held.Count == 0 && datagrams.HeldError == SocketError.Success)
+        if (!HasHeld(handle))
         {
             return false;
         }
 
-        if (!datagrams.IsQueued)
+        if (!handle.Datagrams!.IsQueued)
         {
-            datagrams.IsQueued = true;
+            handle.Datagrams.IsQueued = true;
             _heldWanted.Enqueue(handle);
         }
 

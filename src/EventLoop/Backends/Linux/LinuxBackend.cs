@@ -153,6 +153,23 @@ internal abstract unsafe partial class LinuxBackend<THandle> : IoBackend
             ? LinuxSocket.TrySend(FdOf(handle), buffers, out error)
             : LinuxFile.TryWrite((LinuxHandle)handle, buffers, out error);
 
+    public override long TrySendFile(IoHandle handle, SafeFileHandle file, long offset, long count, out SocketError error)
+    {
+        bool held = false;
+        try
+        {
+            file.DangerousAddRef(ref held);
+            return LinuxFile.TrySendFile(FdOf(handle), (int)file.DangerousGetHandle(), offset, count, out error);
+        }
+        finally
+        {
+            if (held)
+            {
+                file.DangerousRelease();
+            }
+        }
+    }
+
     public override SocketError ShutdownSend(IoHandle handle)
         => handle.Kind == IoHandleKind.Socket
             ? LinuxSocket.ShutdownSend(FdOf(handle))

@@ -160,6 +160,42 @@ internal static unsafe class LinuxFile
     }
 
     /// <summary>
+    /// Has the kernel send a part of a file. The runtime has SIGPIPE ignored, which the call has no flag against.
+    /// </summary>
+    public static long TrySendFile(int fd, int file, long offset, long count, out SocketError error)
+    {
+        if (nint.Size < sizeof(long))
+        {
+            error = SocketError.OperationNotSupported;
+            return 0;
+        }
+
+        while (true)
+        {
+            long from = offset;
+            nint sent = Libc.SendFile(fd, file, &from, (nuint)count);
+            if (sent >= 0)
+            {
+                // Where the file ends the call ends too, and where the room does; only the file's end is nothing to wait for.
+                error = sent == 0 || sent == count ? SocketError.Success : SocketError.WouldBlock;
+                return sent;
+            }
+
+            switch (Errno.Last)
+            {
+                case Errno.Interrupted:
+                    continue;
+                case Errno.Invalid or Errno.NoSystemCall or Errno.InputOutput:
+                    error = SocketError.OperationNotSupported; // this kind of file, or its disk: whoever reads it is told which
+                    return 0;
+                case var errno:
+                    error = Errno.ToSocketError(errno);
+                    return 0;
+            }
+        }
+    }
+
+    /// <summary>
     /// What a hang-up means: that a pipe's reader is gone is an error to whoever writes, and otherwise it is an end.
     /// </summary>
     public static SocketError HangUpOf(LinuxHandle handle)

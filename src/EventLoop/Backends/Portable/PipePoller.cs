@@ -50,27 +50,27 @@ internal sealed unsafe class PipePoller : IDisposable
         _thread.UnsafeStart();
     }
 
-    /// <summary>Has the next event of the pipe reported; errors and hang-ups come unasked.</summary>
+    /// <summary>Has the next event of the descriptor reported; errors and hang-ups come unasked.</summary>
     /// <returns>Zero, or the system's error.</returns>
-    public int Arm(PortablePipe pipe, EpollEvents interest)
+    public int Arm(int fd, ulong token, ref bool isRegistered, EpollEvents interest)
     {
-        int operation = pipe.IsRegistered ? Libc.EpollModify : Libc.EpollAdd;
-        if (Control(operation, pipe.Fd, (uint)interest | OneShot, pipe.Token) != 0)
+        int operation = isRegistered ? Libc.EpollModify : Libc.EpollAdd;
+        if (Control(operation, fd, (uint)interest | OneShot, token) != 0)
         {
             return Errno.Last;
         }
 
-        pipe.IsRegistered = true;
+        isRegistered = true;
         return 0;
     }
 
-    /// <summary>The pipe is about to be closed. What was reported of it may still be on its way.</summary>
-    public void Forget(PortablePipe pipe)
+    /// <summary>The descriptor is about to be closed. What was reported of it may still be on its way.</summary>
+    public void Forget(int fd, ref bool isRegistered)
     {
-        if (pipe.IsRegistered)
+        if (isRegistered)
         {
-            pipe.IsRegistered = false;
-            _ = Control(Libc.EpollDelete, pipe.Fd, 0, 0);
+            isRegistered = false;
+            _ = Control(Libc.EpollDelete, fd, 0, 0);
         }
     }
 

@@ -98,7 +98,7 @@ internal sealed partial class PortableBackend
         if (handle.ReadSide is not DatagramReceiveOperation { State: IoOperationState.Armed } receive)
         {
             datagrams.KeepError(isThere ? SocketError.Success : error);
-            return 0;
+            return TellReadable(handle);
         }
 
         if (!isThere)

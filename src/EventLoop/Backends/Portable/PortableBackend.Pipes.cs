@@ -7,14 +7,17 @@ using Toolkit.Backends.Linux;
 
 namespace Toolkit.Backends.Portable;
 
-/// <content>Pipes, terminals and processes, where the system is Linux: waited for by <see cref="PipePoller"/>.</content>
+/// <content>
+/// Pipes, terminals and processes, where the system is Linux: waited for by <see cref="PipePoller"/>. It also waits until a socket
+/// can be written to, for which .NET has nothing but a send.
+/// </content>
 internal sealed unsafe partial class PortableBackend
 {
     // Any thread.
     private readonly ConcurrentQueue<(ulong Token, EpollEvents Events)> _readyPipes = new();
 
     // Loop thread only; made with the first pipe.
-    private HandleTable<LinuxHandle>? _pipes;
+    private HandleTable<IoHandle>? _pipes;
     private PipePoller? _poller;
 
     private bool HasCompleted => !_completed.IsEmpty || !_readyPipes.IsEmpty;
@@ -56,7 +59,7 @@ internal sealed unsafe partial class PortableBackend
             return null;
         }
 
-        _pipes ??= new HandleTable<LinuxHandle>();
+        _pipes ??= new HandleTable<IoHandle>();
         var pipe = new PortablePipe(this, fd) { Kind = kind, FileType = type, RestoresBlocking = restoresBlocking };
         pipe.Token = _pipes.Add(pipe);
         return pipe;
@@ -83,9 +86,15 @@ internal sealed unsafe partial class PortableBackend
             count > 0 && _readyPipes.TryDequeue(out (ulong Token, EpollEvents Events) ready);
             count--)
         {
-            if (_pipes?.Find(ready.Token) is PortablePipe pipe)
+            switch (_pipes?.Find(ready.Token))
             {
-                told += Tell(pipe, ready.Events);
+                case PortablePipe pipe:
+                    told += Tell(pipe, ready.Events);
+                    break;
+                case PortableHandle { WriteSide: WritableOperation { State: IoOperationState.Armed } writable }:
+                    End(writable, SocketError.Success);
+                    told++;
+                    break;
             }
         }
 
@@ -177,6 +186,12 @@ internal sealed unsafe partial class PortableBackend
     [SupportedOSPlatform("linux")]
     private static int TellWritable(PortablePipe pipe)
     {
+        if (pipe.WriteSide is WritableOperation { State: IoOperationState.Armed } writable)
+        {
+            End(writable, SocketError.Success);
+            return 1;
+        }
+
         if (pipe.WriteSide is not SendOperation { State: IoOperationState.Armed } send)
         {
             return 0;
@@ -209,7 +224,7 @@ internal sealed unsafe partial class PortableBackend
         }
 
         IoOperation? waits = pipe.ReadSide ?? pipe.WriteSide ?? pipe.HangUp;
-        if (waits is not null && PollerOfPipes.Arm(pipe, interest) is var errno and not 0
+        if (waits is not null && PollerOfPipes.Arm(pipe.Fd, pipe.Token, ref pipe.IsRegistered, interest) is var errno and not 0
             && waits.State == IoOperationState.Armed)
         {
             EndLater(waits, Errno.ToSocketError(errno));
@@ -217,9 +232,35 @@ internal sealed unsafe partial class PortableBackend
     }
 
     [SupportedOSPlatform("linux")]
+    private void WaitForRoom(PortableHandle handle, WritableOperation writable)
+    {
+        _pipes ??= new HandleTable<IoHandle>();
+        handle.PollToken ??= _pipes.Add(handle);
+        int errno = PollerOfPipes.Arm(
+            (int)handle.Socket.SafeHandle.DangerousGetHandle(),
+            handle.PollToken.Value,
+            ref handle.IsRegistered,
+            EpollEvents.Writable);
+        if (errno != 0)
+        {
+            EndLater(writable, Errno.ToSocketError(errno));
+        }
+    }
+
+    [SupportedOSPlatform("linux")]
+    private void CloseWait(PortableHandle handle)
+    {
+        if (handle.PollToken is { } token)
+        {
+            _poller?.Forget((int)handle.Socket.SafeHandle.DangerousGetHandle(), ref handle.IsRegistered);
+            _pipes!.Remove(token);
+        }
+    }
+
+    [SupportedOSPlatform("linux")]
     private void ClosePipe(PortablePipe pipe)
     {
-        _poller?.Forget(pipe);
+        _poller?.Forget(pipe.Fd, ref pipe.IsRegistered);
         _pipes!.Remove(pipe.Token);
         pipe.CloseDescriptor();
     }
@@ -229,10 +270,13 @@ internal sealed unsafe partial class PortableBackend
     {
         _poller?.Dispose(); // its thread uses the signal
         _poller = null;
-        foreach (LinuxHandle pipe in _pipes?.Snapshot() ?? [])
+        foreach (IoHandle handle in _pipes?.Snapshot() ?? [])
         {
-            _pipes!.Remove(pipe.Token);
-            pipe.CloseDescriptor();
+            if (handle is PortablePipe pipe)
+            {
+                _pipes!.Remove(pipe.Token);
+                pipe.CloseDescriptor();
+            }
         }
     }
 }

@@ -60,7 +60,9 @@ internal sealed partial class PortableBackend
     {
         if (!OperatingSystem.IsLinux())
         {
-            return PortableSocket.OpenUnix(spec, out error) is { } socket ? TryAddHandle(socket, out error) : null;
+            return PortableSocket.OpenUnix(spec, out error) is { } socket
+                ? TryAddHandle(socket, out error, isListening: spec.Backlog is not null)
+                : null;
         }
 
         int fd = UnixSocket.Open(spec, out UnixPath? path, out error);
@@ -69,7 +71,8 @@ internal sealed partial class PortableBackend
             return null;
         }
 
-        PortableHandle? handle = TryAddHandle(new Socket(new SafeSocketHandle(fd, ownsHandle: true)), out error);
+        PortableHandle? handle = TryAddHandle(
+            new Socket(new SafeSocketHandle(fd, ownsHandle: true)), out error, isListening: spec.Backlog is not null);
         if (handle is null)
         {
             path?.Remove();

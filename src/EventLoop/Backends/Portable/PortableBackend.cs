@@ -134,10 +134,14 @@ internal sealed partial class PortableBackend : IoBackend
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
         => spec.IsDatagram ? OpenDatagram(spec, out error)
             : spec.AddressFamily == AddressFamily.Unix ? OpenUnix(spec, out error)
-            : PortableSocket.Open(spec, out error) is { } socket ? TryAddHandle(socket, out error) : null;
+            : PortableSocket.Open(spec, out error) is { } socket
+                ? TryAddHandle(socket, out error, isListening: spec.Backlog is not null)
+                : null;
 
     public override IoHandle? Adopt(Socket socket, bool isListening, out SocketError error)
-        => PortableSocket.Adopt(socket, isListening, out error) is { } adopted ? TryAddHandle(adopted, out error) : null;
+        => PortableSocket.Adopt(socket, isListening, out error) is { } adopted
+            ? TryAddHandle(adopted, out error, isListening)
+            : null;
 
     public override SocketError SetOption(IoHandle handle, IoOption option, int value)
         => handle.Kind != IoHandleKind.Socket ? SocketError.ProtocolOption
@@ -229,9 +233,12 @@ internal sealed partial class PortableBackend : IoBackend
             case DatagramReceiveOperation when handle.Datagrams!.TakeError() is var error and not SocketError.Success:
                 EndLater(operation, error);
                 break;
-            case ReceiveOperation or AcceptOperation or DatagramReceiveOperation when handle.IsReading:
+            case ReadableOperation when handle.Datagrams is { HasError: true } || handle is { HasNewcomer: true }:
+                EndLater(operation, SocketError.Success);
+                break;
+            case ReceiveOperation or AcceptOperation or DatagramReceiveOperation or ReadableOperation when handle.IsReading:
                 break; // what was started for an earlier arming serves this one
-            case SendOperation or ConnectOperation or DatagramSendOperation when handle.IsWriting:
+            case SendOperation or ConnectOperation or DatagramSendOperation or WritableOperation when handle.IsWriting:
                 break; // what is left of a cancelled one comes first
             default:
                 Start(operation);
@@ -264,6 +271,11 @@ internal sealed partial class PortableBackend : IoBackend
 
         var closed = (PortableHandle)handle;
         _handles.Remove(closed);
+        if (OperatingSystem.IsLinux())
+        {
+            CloseWait(closed);
+        }
+
         closed.Close(reset);
     }
 
@@ -424,7 +436,16 @@ internal sealed partial class PortableBackend : IoBackend
         {
             switch (operation)
             {
-                case ReceiveOperation or DatagramReceiveOperation:
+                case WritableOperation writable when OperatingSystem.IsLinux():
+                    WaitForRoom(handle, writable);
+                    break;
+                case WritableOperation:
+                    EndLater(operation, SocketError.OperationNotSupported);
+                    break;
+                case ReadableOperation when handle.IsListening:
+                    Started(handle.Reading, handle.Socket.AcceptAsync(handle.Reading));
+                    break;
+                case ReceiveOperation or DatagramReceiveOperation or ReadableOperation:
                     Started(handle.Reading, handle.Socket.ReceiveAsync(handle.Reading));
                     break;
                 case AcceptOperation:
@@ -496,7 +517,19 @@ internal sealed partial class PortableBackend : IoBackend
         handle.NoteFailure(request.SocketError);
         return handle.ReadSide is ReceiveOperation { State: IoOperationState.Armed } receive
             ? Receive(handle, receive)
-            : 0;
+            : TellReadable(handle);
+    }
+
+    // A wait has ended: with something to read, with the end, or with an error that was kept.
+    private static int TellReadable(PortableHandle handle)
+    {
+        if (handle.ReadSide is not ReadableOperation { State: IoOperationState.Armed } readable)
+        {
+            return 0;
+        }
+
+        End(readable, SocketError.Success);
+        return 1;
     }
 
     private int Receive(PortableHandle handle, ReceiveOperation receive)
@@ -553,7 +586,7 @@ internal sealed partial class PortableBackend : IoBackend
     {
         if (listener.ReadSide is not AcceptOperation { State: IoOperationState.Armed } accept)
         {
-            return 0; // the newcomer stays in the request until somebody wants it
+            return TellReadable(listener); // the newcomer stays in the request until somebody wants it
         }
 
         Socket? newcomer = request.TakeNewcomer();
@@ -618,11 +651,11 @@ internal sealed partial class PortableBackend : IoBackend
     }
 
     // Null when the system will have nothing more to do with the socket, which is closed then.
-    private PortableHandle? TryAddHandle(Socket socket, out SocketError error)
+    private PortableHandle? TryAddHandle(Socket socket, out SocketError error, bool isListening = false)
     {
         try
         {
-            var handle = new PortableHandle(this, socket);
+            var handle = new PortableHandle(this, socket) { IsListening = isListening };
             _handles.Add(handle);
             error = SocketError.Success;
             return handle;

@@ -29,6 +29,9 @@ internal sealed class PortableDatagrams(AddressFamily family, EndPoint? local, E
     /// <summary>The system tells an error once, perhaps when nobody receives.</summary>
     public void KeepError(SocketError error) => _error = error;
 
+    /// <summary>Whether an error was kept.</summary>
+    public bool HasError => _error != SocketError.Success;
+
     public SocketError TakeError()
     {
         SocketError error = _error;

@@ -25,7 +25,16 @@ internal sealed partial class PortableHandle : IoHandle
         RefreshNames();
     }
 
+    /// <summary>Whether the poller knows the descriptor, and <see cref="PollToken"/> what it calls it. A field, for its sake.</summary>
+    public bool IsRegistered;
+
     public Socket Socket { get; }
+
+    /// <summary>Null when nobody ever waited until it can be written to.</summary>
+    public ulong? PollToken { get; set; }
+
+    /// <summary>Whether it accepts, and never receives.</summary>
+    public bool IsListening { get; init; }
 
     public override EndPoint? LocalEndPoint => Datagrams?.LocalEndPoint ?? _local;
 
@@ -41,6 +50,9 @@ internal sealed partial class PortableHandle : IoHandle
     public PortableRequest Writing => _writing ??= new PortableRequest(_backend, this);
 
     public bool IsReading => _reading is { IsInFlight: true };
+
+    /// <summary>Whether an accept that nobody wanted any more has accepted one.</summary>
+    public bool HasNewcomer => _reading is { IsInFlight: false, AcceptSocket: not null };
 
     public bool IsWriting => _writing is { IsInFlight: true };
 

@@ -9,6 +9,6 @@ namespace Toolkit.Backends.Portable;
 [SupportedOSPlatform("linux")]
 internal sealed class PortablePipe(PortableBackend backend, int fd) : LinuxHandle(backend, fd, new(default), default)
 {
-    /// <summary>Whether the poller knows the descriptor.</summary>
-    public bool IsRegistered { get; set; }
+    /// <summary>Whether the poller knows the descriptor. A field, for the poller's sake.</summary>
+    public bool IsRegistered;
 }

@@ -273,12 +273,14 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
             ReceiveOperation { State: IoOperationState.Armed } => handle.Stream is { IsReadable: true },
             AcceptOperation { State: IoOperationState.Armed } => handle.Listener is { HasNewcomers: true },
             DatagramReceiveOperation { State: IoOperationState.Armed } => handle.Datagrams is { IsReadable: true },
+            ReadableOperation { State: IoOperationState.Armed } => handle.IsReadable,
             _ => false,
         } || handle.WriteSide switch
         {
             SendOperation { State: IoOperationState.Armed } => handle.Stream is { IsWritable: true },
             ConnectOperation { State: IoOperationState.Armed } => handle.ConnectOutcome is not null,
             DatagramSendOperation { State: IoOperationState.Armed } send => handle.Datagrams!.HasRoom(send.Datagram.Data.Length),
+            WritableOperation { State: IoOperationState.Armed } => handle.IsWritable,
             _ => false,
         } || handle is { HangUp.State: IoOperationState.Armed, Stream.HasHungUp: true };
 
@@ -353,6 +355,9 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
             case DatagramReceiveOperation { State: IoOperationState.Armed } receive
                 when handle.Datagrams is { IsReadable: true } datagrams:
                 return Receive(receive, datagrams);
+            case ReadableOperation { State: IoOperationState.Armed } readable when handle.IsReadable:
+                End(readable, SocketError.Success);
+                return 1;
             default:
                 return 0;
         }
@@ -426,6 +431,9 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
             case DatagramSendOperation { State: IoOperationState.Armed } send
                 when handle.Datagrams!.HasRoom(send.Datagram.Data.Length):
                 End(send, handle.Datagrams.Send(send.Datagram));
+                return 1;
+            case WritableOperation { State: IoOperationState.Armed } writable when handle.IsWritable:
+                End(writable, SocketError.Success);
                 return 1;
             default:
                 return 0;

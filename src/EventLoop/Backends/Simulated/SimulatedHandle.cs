@@ -40,6 +40,12 @@ internal sealed class SimulatedHandle : IoHandle, ISocketHolder
     /// <summary>Where its bytes come from and go to; null when there are none.</summary>
     public ISimulatedStream? Stream => (ISimulatedStream?)Pipe ?? Connection;
 
+    /// <summary>Whether whoever receives or accepts would not wait.</summary>
+    public bool IsReadable => Stream?.IsReadable ?? Listener?.HasNewcomers ?? Datagrams is { IsReadable: true };
+
+    /// <summary>Whether whoever sends would not wait.</summary>
+    public bool IsWritable => Stream?.IsWritable ?? Datagrams is { IsWritable: true };
+
     /// <summary>How the attempt to connect has ended, until it is told.</summary>
     public SocketError? ConnectOutcome { get; set; }
 

@@ -49,23 +49,42 @@ internal sealed unsafe partial class UringBackend
 
         int told = work switch
         {
+            Work.Receive when IsPolled(handle, completion) => CompleteReadable(handle, completion.Result),
             Work.Receive when handle.Unix?.Receiver is { } receiver => CompleteReadable(handle, receiver, completion.Result),
-            Work.Receive when handle.Kind != IoHandleKind.Socket => CompleteReadable(handle, completion.Result),
             Work.Send when handle.Kind != IoHandleKind.Socket => CompleteWritable(handle, completion.Result),
             Work.Receive => CompleteReceive(handle, completion),
             Work.Accept => CompleteAccept(handle, completion.Result),
             Work.Send => CompleteSend(handle, completion.Result),
-            Work.Connect => CompleteConnect(handle, completion.Result),
+            Work.WritePoll => CompleteWritePoll(handle, completion.Result),
             Work.ReceiveDatagrams => CompleteReceiveDatagrams(handle, completion),
             Work.SendDatagram => CompleteSendDatagram(handle, completion.Result),
             _ => CompleteHangUp(handle, completion.Result),
         };
+        told += TellKept(handle);
         if (wasReleased && handle.InFlight == Work.None)
         {
             Handles.Remove(handle.Token);
         }
 
         return told;
+    }
+
+    // A receive that somebody else has left in flight has a buffer, or has come to an end; a poll has more than nothing to say.
+    private static bool IsPolled(UringHandle handle, in CompletionEntry completion)
+        => handle.Kind != IoHandleKind.Socket
+            || (handle.ReadSide is ReadableOperation && !completion.HasBuffer && completion.Result > 0);
+
+    // Whoever waits until there is something to read has it, when a receive or an accept was still in flight.
+    private static int TellKept(UringHandle handle)
+    {
+        if (handle is not { IsReleased: false, ReadSide: ReadableOperation { State: IoOperationState.Armed } readable }
+            || !HasKept(handle))
+        {
+            return 0;
+        }
+
+        End(readable, SocketError.Success);
+        return 1;
     }
 
     private int CompleteReceive(UringHandle handle, in CompletionEntry completion)
@@ -253,21 +272,24 @@ internal sealed unsafe partial class UringBackend
         return 1;
     }
 
-    private int CompleteConnect(UringHandle handle, int result)
+    private int CompleteWritePoll(UringHandle handle, int result)
     {
-        if (handle.WriteSide is not ConnectOperation { State: IoOperationState.Armed } connect)
+        switch (handle.WriteSide)
         {
-            return 0;
+            case { State: not IoOperationState.Armed }:
+                return 0;
+            case WritableOperation writable when result >= 0 || !IsPassing(result):
+                End(writable, result >= 0 ? SocketError.Success : Errno.ToSocketError(-result));
+                return 1;
+            case ConnectOperation connect when result >= 0:
+                EndConnect(connect);
+                return 1;
+            case ConnectOperation or WritableOperation:
+                Start(handle.WriteSide);
+                return 0;
+            default:
+                return 0;
         }
-
-        if (result < 0)
-        {
-            Start(connect);
-            return 0;
-        }
-
-        EndConnect(connect);
-        return 1;
     }
 
     private int CompleteHangUp(UringHandle handle, int result)

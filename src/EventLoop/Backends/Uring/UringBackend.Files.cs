@@ -18,8 +18,14 @@ internal sealed unsafe partial class UringBackend
 
     private int CompleteReadable(UringHandle handle, int result)
     {
-        if (handle.IsReleased || handle.ReadSide is not { State: IoOperationState.Armed } operation)
+        if (handle.IsReleased)
         {
+            return 0;
+        }
+
+        if (handle.ReadSide is not { State: IoOperationState.Armed } operation)
+        {
+            Start(handle.HangUp); // nobody reads, so nobody else sees it
             return 0;
         }
 
@@ -35,6 +41,7 @@ internal sealed unsafe partial class UringBackend
             if (operation is not ReceiveOperation receive)
             {
                 End(operation, SocketError.Success);
+                Start(handle.HangUp);
                 return 1;
             }
 

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Toolkit.Backends.Linux;
 
 namespace Toolkit.Backends.Uring;
@@ -25,6 +26,9 @@ internal sealed unsafe partial class UringBackend
                 }
 
                 break;
+            case ReadableOperation when HasKept(handle):
+                EndLater(operation, SocketError.Success);
+                break;
             case ReceiveOperation when handle.Kind != IoHandleKind.Socket:
             case ReadableOperation:
                 StartPoll(handle, Work.Receive, IoUring.PollReadable, multishot: false);
@@ -41,8 +45,8 @@ internal sealed unsafe partial class UringBackend
             case SendOperation send:
                 StartSend(handle, send);
                 break;
-            case ConnectOperation:
-                StartPoll(handle, Work.Connect, IoUring.PollWritable, multishot: false);
+            case ConnectOperation or WritableOperation:
+                StartPoll(handle, Work.WritePoll, IoUring.PollWritable, multishot: false);
                 break;
             case DatagramReceiveOperation when WantHeld(handle):
                 break;
@@ -57,6 +61,10 @@ internal sealed unsafe partial class UringBackend
                 break;
         }
     }
+
+    // Of what the kernel has delivered. What it is about to deliver ends the wait as well; see TellKept.
+    private static bool HasKept(UringHandle handle)
+        => handle.Leftovers is { HasBytes: true } or { End: not null } or { Newcomers.Count: > 0 } || HasHeld(handle);
 
     private void StartReceive(UringHandle handle)
     {

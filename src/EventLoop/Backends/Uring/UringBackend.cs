@@ -54,7 +54,7 @@ internal sealed unsafe partial class UringBackend : LinuxBackend<UringHandle>
     private const long MaxRecallTicks = 5 * TimeSpan.TicksPerSecond;
 
     private static readonly Work[] s_works = [
-        Work.Receive, Work.Accept, Work.Send, Work.Connect, Work.HangUp, Work.ReceiveDatagrams, Work.SendDatagram,
+        Work.Receive, Work.Accept, Work.Send, Work.WritePoll, Work.HangUp, Work.ReceiveDatagrams, Work.SendDatagram,
     ];
 
     // Kinds of work that belong to no handle.

@@ -48,7 +48,7 @@ internal enum Work : byte
     Receive = 1,
     Accept = 2,
     Send = 4,
-    Connect = 8,
+    WritePoll = 8, // of whoever connects, or waits until the handle is writable
     HangUp = 16,
     ReceiveDatagrams = 32,
     SendDatagram = 64,
