@@ -42,6 +42,8 @@ public sealed class ChaosEpollPipeTests() : PipeContract(LoopUnderTest.ChaosEpol
 
 public sealed class ChaosSimulatedPipeTests() : PipeContract(LoopUnderTest.ChaosSimulated);
 
+public sealed class ChaosSimulatedReconnectingTests() : ReconnectingContract(LoopUnderTest.ChaosSimulated);
+
 public sealed class ChaosEpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosUring);

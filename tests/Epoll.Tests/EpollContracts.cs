@@ -41,6 +41,8 @@ public sealed class EpollPipeStreamTests() : PipeStreamContract(LoopKind.Epoll);
 
 public sealed class EpollPipeTests() : PipeContract(LoopKind.Epoll);
 
+public sealed class EpollReconnectingTests() : ReconnectingContract(LoopKind.Epoll);
+
 public sealed class EpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll);
 
 public sealed class EpollSeamTests() : SeamContract(LoopKind.Epoll);

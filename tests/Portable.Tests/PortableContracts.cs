@@ -43,6 +43,8 @@ public sealed class PortablePipeStreamTests() : PipeStreamContract(LoopKind.Port
 
 public sealed class PortablePipeTests() : PipeContract(LoopKind.Portable);
 
+public sealed class PortableReconnectingTests() : ReconnectingContract(LoopKind.Portable);
+
 public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);
 
 public sealed class PortableSeamTests() : SeamContract(LoopKind.Portable);

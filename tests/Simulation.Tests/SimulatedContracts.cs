@@ -27,6 +27,8 @@ public sealed class SimulatedNamesTests() : NamesContract(LoopKind.Simulated);
 
 public sealed class SimulatedPipeTests() : PipeContract(LoopKind.Simulated);
 
+public sealed class SimulatedReconnectingTests() : ReconnectingContract(LoopKind.Simulated);
+
 public sealed class SimulatedReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated);
 
 public sealed class SimulatedSeamTests() : SeamContract(LoopKind.Simulated);

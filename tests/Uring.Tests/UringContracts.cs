@@ -37,6 +37,8 @@ public sealed class UringNetworkFaultTests() : NetworkFaultContract(LoopKind.Uri
 
 public sealed class UringPipeTests() : PipeContract(LoopKind.Uring);
 
+public sealed class UringReconnectingTests() : ReconnectingContract(LoopKind.Uring);
+
 public sealed class UringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring);
 
 public sealed class UringSeamTests() : SeamContract(LoopKind.Uring);
