@@ -14,7 +14,7 @@ public sealed class ReconnectingTests
 
     private static readonly ReconnectOptions s_options = new()
     {
-        InitialDelay = TimeSpan.FromMilliseconds(200),
+        InitialDelay = TimeSpan.FromSeconds(1),
         MaxDelay = TimeSpan.FromSeconds(5),
         HealthyTime = TimeSpan.FromSeconds(1),
     };
@@ -42,48 +42,6 @@ public sealed class ReconnectingTests
     {
         Assert.Equal(WaitsOf(7), WaitsOf(7));
         Assert.NotEqual(WaitsOf(7), WaitsOf(8));
-    }
-
-    [Fact]
-    public void Waits_AreSpreadEvenlyUnderTheirBounds()
-    {
-        int seed = TestSeed.Draw();
-        var random = new Random(seed);
-        const int Draws = 2000;
-        for (int round = 0; round < 3; round++)
-        {
-            using var hosts = new TwoHosts(new SimulationOptions { Seed = (ulong)random.NextInt64() });
-            var options = new ReconnectOptions
-            {
-                InitialDelay = TimeSpan.FromMilliseconds(random.Next(1, 1000)),
-                MaxDelay = TimeSpan.FromSeconds(random.Next(1, 100)),
-                Factor = 1 + random.NextDouble(),
-                MaxAttempts = Draws,
-            };
-            List<double> shares = []; // of the bound
-            options = options with
-            {
-                AttemptFailed = client =>
-                {
-                    if (client.RetryDelay is { } delay)
-                    {
-                        double bound = options.InitialDelay.TotalSeconds * Math.Pow(options.Factor, client.Attempt - 1);
-                        shares.Add(delay.TotalSeconds / Math.Min(bound, options.MaxDelay.TotalSeconds));
-                    }
-                },
-            };
-            Task running = hosts.Client.Start(loop => Assert.ThrowsAsync<ConnectFailedException>(
-                () => loop.CreateReconnectingClient(() => new TestProtocol(), hosts.Address, options: options).RunAsync()));
-            hosts.World.RunUntilComplete(running);
-
-            Assert.Equal(Draws - 1, shares.Count);
-            Assert.All(shares, share => Assert.InRange(share, 0, 1));
-            for (int tenth = 0; tenth < 10; tenth++)
-            {
-                // 200 are expected, with a deviation of 13.4; eight deviations off is one in 10^15.
-                Assert.InRange(shares.Count(share => (int)(share * 10) == tenth), 93, 307);
-            }
-        }
     }
 
     [Fact]
@@ -162,7 +120,7 @@ public sealed class ReconnectingTests
                         await connection.WriteAsync("?\n"u8.ToArray());
                         await CancelScope.FailAfterAsync(s_answerTime, async _ => await connection.ReadExactlyAsync(2));
                         answers++;
-                        await loop.Delay(TimeSpan.FromMilliseconds(250));
+                        await loop.Delay(TimeSpan.FromSeconds(1));
                     }
                 },
                 hosts.Address,
@@ -185,7 +143,7 @@ public sealed class ReconnectingTests
         for (int kill = 0; kill < Kills; kill++)
         {
             world.RunFor(TimeSpan.FromSeconds(world.Random.NextDouble() * 2));
-            var length = TimeSpan.FromSeconds(Math.Pow(world.Random.NextDouble(), 3) * 60);
+            var length = TimeSpan.FromSeconds(Math.Pow(world.Random.NextDouble(), 3) * 20);
             switch (world.Random.Next(4))
             {
                 case 0:
