@@ -1,4 +1,3 @@
-using System.Net;
 using Toolkit.Simulation;
 
 namespace Toolkit.Tests.Simulated;
@@ -9,13 +8,12 @@ public sealed class ReconnectingTests
     private const int Worlds = 1000;
     private const int Kills = 10;
 
-    private static readonly TimeSpan s_answerTime = TimeSpan.FromSeconds(2);
     private static readonly ConnectOptions s_connecting = new() { Timeout = TimeSpan.FromSeconds(3) };
 
     private static readonly ReconnectOptions s_options = new()
     {
         InitialDelay = TimeSpan.FromSeconds(1),
-        MaxDelay = TimeSpan.FromSeconds(5),
+        MaxDelay = TimeSpan.FromSeconds(4),
         HealthyTime = TimeSpan.FromSeconds(1),
     };
 
@@ -100,7 +98,7 @@ public sealed class ReconnectingTests
                 () => new TestProtocol { OnData = (self, data) => self.Transport.Write(data) }, TwoHosts.Any);
             await server.WaitClosedAsync();
         });
-        long answers = 0;
+        Poller? poller = null;
         int connected = 0;
         int lost = 0;
         (int Residents, int Tasks) before = default;
@@ -111,18 +109,9 @@ public sealed class ReconnectingTests
         {
             loop = made;
             before = (loop.Host.ResidentCount, loop.Tasks.Count);
+            poller = new Poller(loop);
             client = loop.CreateReconnectingClient(
-                async connection =>
-                {
-                    while (true)
-                    {
-                        // A way that is broken says nothing: who wants to know asks, and does not wait for ever.
-                        await connection.WriteAsync("?\n"u8.ToArray());
-                        await CancelScope.FailAfterAsync(s_answerTime, async _ => await connection.ReadExactlyAsync(2));
-                        answers++;
-                        await loop.Delay(TimeSpan.FromSeconds(1));
-                    }
-                },
+                poller.AskAsync,
                 hosts.Address,
                 s_connecting,
                 options: s_options with
@@ -138,12 +127,12 @@ public sealed class ReconnectingTests
 
             after = (loop.Host.ResidentCount, loop.Tasks.Count);
         });
-        world.RunUntil(() => answers > 0);
+        world.RunUntil(() => poller?.Answers > 0);
 
         for (int kill = 0; kill < Kills; kill++)
         {
-            world.RunFor(TimeSpan.FromSeconds(world.Random.NextDouble() * 2));
-            var length = TimeSpan.FromSeconds(Math.Pow(world.Random.NextDouble(), 3) * 20);
+            world.RunFor(TimeSpan.FromSeconds(world.Random.NextDouble()));
+            var length = TimeSpan.FromSeconds(Math.Pow(world.Random.NextDouble(), 3) * 10);
             switch (world.Random.Next(4))
             {
                 case 0:
@@ -171,9 +160,9 @@ public sealed class ReconnectingTests
 
             // At worst an attempt has begun before the repair and fails after it, and the longest wait follows; or the end is noticed
             // after the repair.
-            long answered = answers;
-            TimeSpan limit = s_connecting.Timeout + s_options.MaxDelay + s_answerTime;
-            world.RunUntil(() => answers > answered && client!.State == ReconnectState.Connected, limit);
+            long answered = poller!.Answers;
+            TimeSpan limit = s_connecting.Timeout + s_options.MaxDelay + Poller.AnswerTime;
+            world.RunUntil(() => poller.Answers > answered && client!.State == ReconnectState.Connected, limit);
         }
 
         loop!.CallSoon(client!.Stop);

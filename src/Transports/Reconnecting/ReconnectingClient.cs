@@ -416,7 +416,7 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
     }
 
     // Runs the body in a scope that Stop cancels.
-    private Task UntilStoppedAsync(Func<Task> body) => CancelScope.RunAsync(async scope =>
+    private Task<bool> UntilStoppedAsync(Func<Task> body) => CancelScope.RunAsync(async scope =>
     {
         _scope = scope;
         if (_isStopping)
@@ -473,7 +473,9 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
 
         if (goesOn)
         {
+#pragma warning disable CA5394 // No secret is made of it.
             TimeSpan delay = _backoff.Next(_options.Random?.NextDouble() ?? _loop.Host.Backend.NextDouble());
+#pragma warning restore CA5394
             State = ReconnectState.Waiting;
             RetryDelay = delay;
             NextAttemptAt = delay < TimeSpan.MaxValue - _loop.Time ? _loop.Time + delay : TimeSpan.MaxValue;
