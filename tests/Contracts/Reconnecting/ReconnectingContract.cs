@@ -313,6 +313,7 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
         int residents = loop.Host.ResidentCount;
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
         int calls = 0;
+        Task? nothing = null;
         Exception mistake = whose == "handler" ? new FormatException("a mistake") : new IOException("a mistake");
         Exception Count()
         {
@@ -324,7 +325,7 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
         ReconnectingClient client = whose switch
         {
             "handler" => loop.CreateReconnectingClient((StreamConnection _) => throw Count(), server.EndPoints[0], options: options),
-            "null task" => loop.CreateReconnectingClient((StreamConnection _) => null!, server.EndPoints[0], options: options),
+            "null task" => loop.CreateReconnectingClient((StreamConnection _) => nothing!, server.EndPoints[0], options: options),
             "factory" => loop.CreateReconnectingClient(() => throw Count(), server.EndPoints[0], options: options),
             "made" => loop.CreateReconnectingClient(
                 () => new TestProtocol { OnMade = _ => throw Count() }, server.EndPoints[0], options: options),
