@@ -21,6 +21,13 @@ public sealed partial class GuideTests
             StringComparison.Ordinal);
 
     [Fact]
+    public void Reconnecting_ShowsWhatTheTestsRun()
+        => Assert.Contains(
+            $"```csharp\n{Read("tests/Simulation.Tests/Poller.cs").Split("\n\n", 2)[1]}```\n",
+            Read("docs/guide/reconnecting.md"),
+            StringComparison.Ordinal);
+
+    [Fact]
     public void Observing_HasEveryInstrumentAndActivity()
     {
         string[] inSource = [.. Repository.SourcesOf("src").SelectMany(path => TelemetryName().Matches(File.ReadAllText(path)))

@@ -48,6 +48,8 @@ public sealed class ChaosUringReadinessTests() : ReadinessContract(LoopUnderTest
 
 public sealed class ChaosSimulatedReadinessTests() : ReadinessContract(LoopUnderTest.ChaosSimulated);
 
+public sealed class ChaosSimulatedReconnectingTests() : ReconnectingContract(LoopUnderTest.ChaosSimulated);
+
 public sealed class ChaosEpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosUring);

@@ -43,6 +43,8 @@ public sealed class EpollPipeTests() : PipeContract(LoopKind.Epoll);
 
 public sealed class EpollReadinessTests() : ReadinessContract(LoopKind.Epoll);
 
+public sealed class EpollReconnectingTests() : ReconnectingContract(LoopKind.Epoll);
+
 public sealed class EpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll);
 
 public sealed class EpollSeamTests() : SeamContract(LoopKind.Epoll);

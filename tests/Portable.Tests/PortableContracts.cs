@@ -45,6 +45,8 @@ public sealed class PortablePipeTests() : PipeContract(LoopKind.Portable);
 
 public sealed class PortableReadinessTests() : ReadinessContract(LoopKind.Portable);
 
+public sealed class PortableReconnectingTests() : ReconnectingContract(LoopKind.Portable);
+
 public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);
 
 public sealed class PortableSeamTests() : SeamContract(LoopKind.Portable);

@@ -29,6 +29,8 @@ public sealed class SimulatedPipeTests() : PipeContract(LoopKind.Simulated);
 
 public sealed class SimulatedReadinessTests() : ReadinessContract(LoopKind.Simulated);
 
+public sealed class SimulatedReconnectingTests() : ReconnectingContract(LoopKind.Simulated);
+
 public sealed class SimulatedReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated);
 
 public sealed class SimulatedSeamTests() : SeamContract(LoopKind.Simulated);

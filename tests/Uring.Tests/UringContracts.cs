@@ -39,6 +39,8 @@ public sealed class UringPipeTests() : PipeContract(LoopKind.Uring);
 
 public sealed class UringReadinessTests() : ReadinessContract(LoopKind.Uring);
 
+public sealed class UringReconnectingTests() : ReconnectingContract(LoopKind.Uring);
+
 public sealed class UringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring);
 
 public sealed class UringSeamTests() : SeamContract(LoopKind.Uring);

@@ -357,6 +357,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
             _origin.Loop.Host.RemoveResident(this);
             _origin.Loop.Host.OnConnectionLost(StartTime, _closeReason.ToString());
             _origin.Owner?.OnConnectionLost(this);
+            _lost?.Set();
         }
     }
 }

@@ -77,14 +77,14 @@ public static class TcpConnecting
         }
     }
 
-    private static ConnectOptions Checked(ConnectOptions? options, string? host)
+    internal static ConnectOptions Checked(ConnectOptions? options, string? host)
     {
         options ??= ConnectOptions.Default;
         options.Validate();
         return options.Tls is { } tls ? options with { Tls = tls.For(host) } : options;
     }
 
-    private static void RequirePort(int port)
+    internal static void RequirePort(int port)
     {
         if (port is < 1 or > IPEndPoint.MaxPort)
         {

@@ -228,7 +228,7 @@ public sealed class WireTap : BufferedProtocol
     }
 
     /// <summary>The transport that the tapped protocol sees: it notes what it is asked for, and has the other do it.</summary>
-    private sealed class TappedTransport : Transport, ITlsTransport
+    private sealed class TappedTransport : Transport, ITlsTransport, IClosingTransport
     {
         private readonly WireTap _tap;
         private readonly Transport _transport;
@@ -310,6 +310,9 @@ public sealed class WireTap : BufferedProtocol
         public override void WriteEof() => Pass("> eof", static transport => transport.WriteEof(), nameof(WriteEof));
 
         TlsConnectionInfo? ITlsTransport.Tls => _transport.Tls;
+
+        ValueTask<Exception?> IClosingTransport.WaitClosedAsync(CancellationToken cancellationToken)
+            => _transport.WaitClosedAsync(cancellationToken);
 
         public Task StartTlsAsync(TlsOptions options, CancellationToken cancellationToken)
         {

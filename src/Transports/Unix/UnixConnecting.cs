@@ -50,33 +50,7 @@ public static class UnixConnecting
             where TProtocol : StreamProtocol
         {
             ArgumentNullException.ThrowIfNull(factory);
-            options ??= ConnectOptions.Default;
-            options.Validate();
-            UnixDomainSocketEndPoint remote = UnixName.Parse(path, options.AllowAbstractName, nameof(path));
-            if (options.LocalEndPoint is not null)
-            {
-                throw new ArgumentException(
-                    $"{nameof(ConnectOptions.LocalEndPoint)} is an address to connect from, and a Unix socket has none.",
-                    nameof(options));
-            }
-
-            if (options.AddressFilter is not null)
-            {
-                throw new ArgumentException(
-                    $"{nameof(ConnectOptions.AddressFilter)} is asked about IP addresses, and a Unix socket has none.",
-                    nameof(options));
-            }
-
-            if (options.Tls is { } tls)
-            {
-                options = options with { Tls = tls.For(host: null) };
-            }
-
-            if (options.MaxReceivedHandles > 0)
-            {
-                HandlePassing.Require(loop.Host.Backend);
-            }
-
+            (UnixDomainSocketEndPoint remote, options) = Checked(loop, path, options);
             loop.Host.VerifyRunning();
             return ConnectTracing.TraceAsync(
                 remote.ToString(), () => ConnectAsync(loop, factory, remote, options, cancellationToken));
@@ -104,6 +78,40 @@ public static class UnixConnecting
                 () => new StreamConnection(streamOptions), path, options, cancellationToken);
             return made.Protocol;
         }
+    }
+
+    /// <summary>The end point, and the options as they are used; throws unless both can be.</summary>
+    internal static (UnixDomainSocketEndPoint Remote, ConnectOptions Options) Checked(
+        EventLoop loop, string path, ConnectOptions? options)
+    {
+        options ??= ConnectOptions.Default;
+        options.Validate();
+        UnixDomainSocketEndPoint remote = UnixName.Parse(path, options.AllowAbstractName, nameof(path));
+        if (options.LocalEndPoint is not null)
+        {
+            throw new ArgumentException(
+                $"{nameof(ConnectOptions.LocalEndPoint)} is an address to connect from, and a Unix socket has none.",
+                nameof(options));
+        }
+
+        if (options.AddressFilter is not null)
+        {
+            throw new ArgumentException(
+                $"{nameof(ConnectOptions.AddressFilter)} is asked about IP addresses, and a Unix socket has none.",
+                nameof(options));
+        }
+
+        if (options.Tls is { } tls)
+        {
+            options = options with { Tls = tls.For(host: null) };
+        }
+
+        if (options.MaxReceivedHandles > 0)
+        {
+            HandlePassing.Require(loop.Host.Backend);
+        }
+
+        return (remote, options);
     }
 
     private static async Task<Connection<TProtocol>> ConnectAsync<TProtocol>(

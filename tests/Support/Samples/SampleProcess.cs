@@ -93,11 +93,12 @@ public sealed partial class SampleProcess : IDisposable
         return sample;
     }
 
-    /// <summary>Starts the server on a port of the system's choice, and waits until it listens.</summary>
+    /// <summary>Starts the server, on a port of the system's choice unless one is given, and waits until it listens.</summary>
     public static async Task<SampleProcess> ServeAsync(
-        string arguments, string? backend = null, string? tool = null, string? program = null)
+        string arguments, string? backend = null, string? tool = null, string? program = null, int port = 0)
     {
-        SampleProcess sample = Start($"--port 0 {arguments}", backend, tool, program);
+        SampleProcess sample = Start(
+            string.Create(CultureInfo.InvariantCulture, $"--port {port} {arguments}"), backend, tool, program);
         await Task.WhenAny(sample._listening.Task, sample.Process.WaitForExitAsync()).WaitAsync(s_patience);
         Assert.True(sample._listening.Task.IsCompleted, $"The server ended: {sample.Output}{sample.Errors}");
         return sample;

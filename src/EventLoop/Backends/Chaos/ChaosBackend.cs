@@ -120,6 +120,9 @@ public sealed partial class ChaosBackend : IoBackend
     public override IPAddress[] Resolve(string hostName) => _inner.Resolve(hostName);
 
     /// <inheritdoc/>
+    public override double NextDouble() => _inner.NextDouble();
+
+    /// <inheritdoc/>
     public override void RunInThread(Action work, Action completed) => _inner.RunInThread(work, completed);
 
     /// <inheritdoc/>

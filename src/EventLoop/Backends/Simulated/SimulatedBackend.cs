@@ -67,6 +67,8 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
 
     public override IPAddress[] Resolve(string hostName) => World.Names.Resolve(Host, hostName);
 
+    public override double NextDouble() => World.Programs.NextDouble();
+
     public override void RunInThread(Action work, Action completed) => World.RunWork(Host, work, completed);
 
     public override IDisposable? RunLookup(Action work, Action completed)

@@ -57,6 +57,7 @@ public sealed partial class SimulatedWorld : IDisposable
         _events = new SimulatedEvents(random.Split("events"));
         Network = random.Split("network");
         Random = random.Split("workload");
+        Programs = random.Split("programs");
         _trace = new SimulationTrace(_options.Trace);
         Clock = new SimulatedClock(_options.Start);
         _timeLimit = _options.TimeLimit.Ticks;
@@ -94,6 +95,9 @@ public sealed partial class SimulatedWorld : IDisposable
     public bool IsReproducible { get; private set; } = true;
 
     internal SeededRandom Network { get; }
+
+    /// <summary>What the programs draw that run in the world.</summary>
+    internal SeededRandom Programs { get; }
 
     internal SimulatedClock Clock { get; }
 
