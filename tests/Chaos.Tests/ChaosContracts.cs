@@ -48,6 +48,14 @@ public sealed class ChaosUringReadinessTests() : ReadinessContract(LoopUnderTest
 
 public sealed class ChaosSimulatedReadinessTests() : ReadinessContract(LoopUnderTest.ChaosSimulated);
 
+public sealed class ChaosEpollLoopSocketTests() : LoopSocketContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringLoopSocketTests() : LoopSocketContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedLoopSocketTests() : LoopSocketContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollLoopWatchTests() : LoopWatchContract(LoopUnderTest.ChaosEpoll);
+
 public sealed class ChaosEpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosUring);

@@ -43,6 +43,10 @@ public sealed class EpollPipeTests() : PipeContract(LoopKind.Epoll);
 
 public sealed class EpollReadinessTests() : ReadinessContract(LoopKind.Epoll);
 
+public sealed class EpollLoopSocketTests() : LoopSocketContract(LoopKind.Epoll);
+
+public sealed class EpollLoopWatchTests() : LoopWatchContract(LoopKind.Epoll);
+
 public sealed class EpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll);
 
 public sealed class EpollSeamTests() : SeamContract(LoopKind.Epoll);

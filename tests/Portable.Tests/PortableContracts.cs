@@ -45,6 +45,10 @@ public sealed class PortablePipeTests() : PipeContract(LoopKind.Portable);
 
 public sealed class PortableReadinessTests() : ReadinessContract(LoopKind.Portable);
 
+public sealed class PortableLoopSocketTests() : LoopSocketContract(LoopKind.Portable);
+
+public sealed class PortableLoopWatchTests() : LoopWatchContract(LoopKind.Portable);
+
 public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);
 
 public sealed class PortableSeamTests() : SeamContract(LoopKind.Portable);

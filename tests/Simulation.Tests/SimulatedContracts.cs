@@ -29,6 +29,10 @@ public sealed class SimulatedPipeTests() : PipeContract(LoopKind.Simulated);
 
 public sealed class SimulatedReadinessTests() : ReadinessContract(LoopKind.Simulated);
 
+public sealed class SimulatedLoopSocketTests() : LoopSocketContract(LoopKind.Simulated);
+
+public sealed class SimulatedLoopWatchTests() : LoopWatchContract(LoopKind.Simulated);
+
 public sealed class SimulatedReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated);
 
 public sealed class SimulatedSeamTests() : SeamContract(LoopKind.Simulated);

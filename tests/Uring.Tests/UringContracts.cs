@@ -39,6 +39,10 @@ public sealed class UringPipeTests() : PipeContract(LoopKind.Uring);
 
 public sealed class UringReadinessTests() : ReadinessContract(LoopKind.Uring);
 
+public sealed class UringLoopSocketTests() : LoopSocketContract(LoopKind.Uring);
+
+public sealed class UringLoopWatchTests() : LoopWatchContract(LoopKind.Uring);
+
 public sealed class UringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring);
 
 public sealed class UringSeamTests() : SeamContract(LoopKind.Uring);
