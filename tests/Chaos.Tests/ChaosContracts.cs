@@ -50,6 +50,14 @@ public sealed class ChaosSimulatedReadinessTests() : ReadinessContract(LoopUnder
 
 public sealed class ChaosSimulatedReconnectingTests() : ReconnectingContract(LoopUnderTest.ChaosSimulated);
 
+public sealed class ChaosEpollLoopSocketTests() : LoopSocketContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringLoopSocketTests() : LoopSocketContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedLoopSocketTests() : LoopSocketContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollLoopWatchTests() : LoopWatchContract(LoopUnderTest.ChaosEpoll);
+
 public sealed class ChaosEpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.ChaosUring);

@@ -45,6 +45,10 @@ public sealed class EpollReadinessTests() : ReadinessContract(LoopKind.Epoll);
 
 public sealed class EpollReconnectingTests() : ReconnectingContract(LoopKind.Epoll);
 
+public sealed class EpollLoopSocketTests() : LoopSocketContract(LoopKind.Epoll);
+
+public sealed class EpollLoopWatchTests() : LoopWatchContract(LoopKind.Epoll);
+
 public sealed class EpollReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Epoll);
 
 public sealed class EpollSeamTests() : SeamContract(LoopKind.Epoll);

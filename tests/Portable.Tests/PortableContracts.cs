@@ -47,6 +47,10 @@ public sealed class PortableReadinessTests() : ReadinessContract(LoopKind.Portab
 
 public sealed class PortableReconnectingTests() : ReconnectingContract(LoopKind.Portable);
 
+public sealed class PortableLoopSocketTests() : LoopSocketContract(LoopKind.Portable);
+
+public sealed class PortableLoopWatchTests() : LoopWatchContract(LoopKind.Portable);
+
 public sealed class PortableReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Portable);
 
 public sealed class PortableSeamTests() : SeamContract(LoopKind.Portable);

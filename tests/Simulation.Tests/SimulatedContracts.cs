@@ -31,6 +31,10 @@ public sealed class SimulatedReadinessTests() : ReadinessContract(LoopKind.Simul
 
 public sealed class SimulatedReconnectingTests() : ReconnectingContract(LoopKind.Simulated);
 
+public sealed class SimulatedLoopSocketTests() : LoopSocketContract(LoopKind.Simulated);
+
+public sealed class SimulatedLoopWatchTests() : LoopWatchContract(LoopKind.Simulated);
+
 public sealed class SimulatedReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated);
 
 public sealed class SimulatedSeamTests() : SeamContract(LoopKind.Simulated);

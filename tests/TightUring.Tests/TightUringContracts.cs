@@ -14,6 +14,10 @@ public sealed class TightUringLoopThreadsTests() : LoopThreadsContract(LoopUnder
 
 public sealed class TightUringReadinessTests() : ReadinessContract(LoopUnderTest.TightUring);
 
+public sealed class TightUringLoopSocketTests() : LoopSocketContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringLoopWatchTests() : LoopWatchContract(LoopUnderTest.TightUring);
+
 public sealed class TightUringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopUnderTest.TightUring);
 
 public sealed class TightUringSeamTests() : SeamContract(LoopUnderTest.TightUring);

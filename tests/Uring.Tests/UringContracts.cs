@@ -41,6 +41,10 @@ public sealed class UringReadinessTests() : ReadinessContract(LoopKind.Uring);
 
 public sealed class UringReconnectingTests() : ReconnectingContract(LoopKind.Uring);
 
+public sealed class UringLoopSocketTests() : LoopSocketContract(LoopKind.Uring);
+
+public sealed class UringLoopWatchTests() : LoopWatchContract(LoopKind.Uring);
+
 public sealed class UringReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Uring);
 
 public sealed class UringSeamTests() : SeamContract(LoopKind.Uring);

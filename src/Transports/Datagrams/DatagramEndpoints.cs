@@ -145,6 +145,28 @@ public static class DatagramEndpoints
         where TProtocol : DatagramProtocol
     {
         loop.Host.VerifyRunning();
+        IoHandle handle = Open(loop, options);
+        TProtocol protocol;
+        try
+        {
+            protocol = factory() ?? throw new InvalidOperationException("The protocol factory returned null.");
+        }
+        catch
+        {
+            handle.Backend.Release(handle, reset: false);
+            throw;
+        }
+
+        var transport = new DatagramSocketTransport(loop, handle, protocol, options, context);
+        return transport.Start() is { } failure
+            ? throw failure
+            : new DatagramEndpoint<TProtocol>(transport, protocol);
+    }
+
+    /// <summary>Makes a socket as the options say, which are valid.</summary>
+    /// <exception cref="DatagramEndpointFailedException">The system does not let us.</exception>
+    internal static IoHandle Open(EventLoop loop, DatagramOptions options)
+    {
         IoBackend backend = loop.Host.Backend;
         var spec = new HandleSpec
         {
@@ -156,27 +178,14 @@ public static class DatagramEndpoints
             ReusePort = options.ReusePort,
         };
         IoHandle handle = backend.Open(spec, out SocketError error) ?? throw Failed(options, error, option: null);
-        TProtocol protocol;
-        try
-        {
-            (error, string option) = options.Apply(handle);
-            if (error != SocketError.Success)
-            {
-                throw Failed(options, error, option);
-            }
-
-            protocol = factory() ?? throw new InvalidOperationException("The protocol factory returned null.");
-        }
-        catch
+        (error, string option) = options.Apply(handle);
+        if (error != SocketError.Success)
         {
             backend.Release(handle, reset: false);
-            throw;
+            throw Failed(options, error, option);
         }
 
-        var transport = new DatagramSocketTransport(loop, handle, protocol, options, context);
-        return transport.Start() is { } failure
-            ? throw failure
-            : new DatagramEndpoint<TProtocol>(transport, protocol);
+        return handle;
     }
 
     private static DatagramEndpointFailedException Failed(DatagramOptions options, SocketError error, string? option)

@@ -143,6 +143,25 @@ public static class TcpConnecting
         where TProtocol : StreamProtocol
     {
         ExecutionContext? context = LoopHost.CaptureContext();
+        IoHandle handle = await ConnectHandleAsync(loop, target, endPoints, options, time, context, cancellationToken);
+        if (options.Tls is { } tls)
+        {
+            handle = await TlsConnect.HandshakeAsync(loop, handle, tls, context, cancellationToken);
+        }
+
+        return MakeConnection(loop, factory, handle, options.Tcp, context);
+    }
+
+    /// <summary>Connects to one of the addresses; TLS is the caller's business.</summary>
+    internal static async Task<IoHandle> ConnectHandleAsync(
+        EventLoop loop,
+        string target,
+        IPEndPoint[] endPoints,
+        ConnectOptions options,
+        TimeSpan time,
+        ExecutionContext? context,
+        CancellationToken cancellationToken)
+    {
         endPoints = Array.ConvertAll(endPoints, WithoutMapping);
         if (options.LocalEndPoint is { } local)
         {
@@ -151,17 +170,7 @@ public static class TcpConnecting
 
         (IoHandle? handle, IReadOnlyList<ConnectFailure> failures) = await ConnectRace.RunAsync(
             loop, target, endPoints, options, time, context, cancellationToken);
-        if (handle is null)
-        {
-            throw new ConnectFailedException(target, failures);
-        }
-
-        if (options.Tls is { } tls)
-        {
-            handle = await TlsConnect.HandshakeAsync(loop, handle, tls, context, cancellationToken);
-        }
-
-        return MakeConnection(loop, factory, handle, options.Tcp, context);
+        return handle ?? throw new ConnectFailedException(target, failures);
     }
 
     // An IPv4 address in the form of an IPv6 one, as sockets of both families give it, is for a socket of IPv4.

@@ -87,20 +87,7 @@ public static class UnixConnecting
         options ??= ConnectOptions.Default;
         options.Validate();
         UnixDomainSocketEndPoint remote = UnixName.Parse(path, options.AllowAbstractName, nameof(path));
-        if (options.LocalEndPoint is not null)
-        {
-            throw new ArgumentException(
-                $"{nameof(ConnectOptions.LocalEndPoint)} is an address to connect from, and a Unix socket has none.",
-                nameof(options));
-        }
-
-        if (options.AddressFilter is not null)
-        {
-            throw new ArgumentException(
-                $"{nameof(ConnectOptions.AddressFilter)} is asked about IP addresses, and a Unix socket has none.",
-                nameof(options));
-        }
-
+        RequireNoAddresses(options);
         if (options.Tls is { } tls)
         {
             options = options with { Tls = tls.For(host: null) };
@@ -114,6 +101,25 @@ public static class UnixConnecting
         return (remote, options);
     }
 
+    /// <summary>Refuses what is about IP.</summary>
+    /// <exception cref="ArgumentException">The options have an address to connect from, or a filter of addresses.</exception>
+    internal static void RequireNoAddresses(ConnectOptions options)
+    {
+        if (options.LocalEndPoint is not null)
+        {
+            throw new ArgumentException(
+                $"{nameof(ConnectOptions.LocalEndPoint)} is an address to connect from, and a Unix socket has none.",
+                nameof(options));
+        }
+
+        if (options.AddressFilter is not null)
+        {
+            throw new ArgumentException(
+                $"{nameof(ConnectOptions.AddressFilter)} is asked about IP addresses, and a Unix socket has none.",
+                nameof(options));
+        }
+    }
+
     private static async Task<Connection<TProtocol>> ConnectAsync<TProtocol>(
         EventLoop loop,
         Func<TProtocol> factory,
@@ -123,6 +129,23 @@ public static class UnixConnecting
         where TProtocol : StreamProtocol
     {
         ExecutionContext? context = LoopHost.CaptureContext();
+        IoHandle handle = await ConnectHandleAsync(loop, remote, options, context, cancellationToken);
+        if (options.Tls is { } tls)
+        {
+            handle = await TlsConnect.HandshakeAsync(loop, handle, tls, context, cancellationToken);
+        }
+
+        return TcpConnecting.MakeConnection(loop, factory, handle, options.Tcp, context, options.MaxReceivedHandles);
+    }
+
+    /// <summary>Connects, and tries again for as long as there is no room in the queue; TLS is the caller's business.</summary>
+    internal static async Task<IoHandle> ConnectHandleAsync(
+        EventLoop loop,
+        UnixDomainSocketEndPoint remote,
+        ConnectOptions options,
+        ExecutionContext? context,
+        CancellationToken cancellationToken)
+    {
         TimeSpan deadline = loop.Time + options.BoundedTimeout;
         TimeSpan pause = s_firstPause;
         while (true)
@@ -138,12 +161,7 @@ public static class UnixConnecting
                 cancellationToken);
             if (handle is not null)
             {
-                if (options.Tls is { } tls)
-                {
-                    handle = await TlsConnect.HandshakeAsync(loop, handle, tls, context, cancellationToken);
-                }
-
-                return TcpConnecting.MakeConnection(loop, factory, handle, options.Tcp, context, options.MaxReceivedHandles);
+                return handle;
             }
 
             SocketError error = failures[0].Error.SocketErrorCode;

@@ -42,6 +42,10 @@ public sealed partial class ChaosBackend
     }
 
     /// <inheritdoc/>
+    public override IoHandle? AdoptDatagrams(Socket socket, out SocketError error)
+        => _inner.AdoptDatagrams(socket, out error) is { } adopted ? new ChaosHandle(this, adopted) : null;
+
+    /// <inheritdoc/>
     public override SocketError SetMembership(IoHandle handle, IPAddress group, int interfaceIndex, bool isMember)
         => _inner.SetMembership(InnerOf(handle), group, interfaceIndex, isMember);
 

@@ -25,6 +25,37 @@ public abstract partial class IoBackend
         return 0;
     }
 
+    /// <summary>
+    /// Makes a handle of a datagram socket that was made elsewhere, as <see cref="Adopt(Socket, bool, out SocketError)"/> does of
+    /// a stream's: bound, connected, or neither.
+    /// </summary>
+    /// <param name="socket">The socket, on which nothing may be in flight.</param>
+    /// <param name="error">
+    /// Why it cannot be had: <see cref="SocketError.SocketNotSupported"/> when it is not one of datagrams;
+    /// <see cref="SocketError.AddressFamilyNotSupported"/>; <see cref="SocketError.OperationNotSupported"/> where there are no
+    /// sockets, as in a simulation; or what the system says.
+    /// </param>
+    /// <returns>The handle, or null.</returns>
+    public virtual IoHandle? AdoptDatagrams(Socket socket, out SocketError error)
+    {
+        error = SocketError.OperationNotSupported;
+        return null;
+    }
+
+    /// <summary>The names of a socket that was made elsewhere, which may have none, or none that .NET knows.</summary>
+    private protected static EndPoint? NameOf(Socket socket, bool isRemote)
+    {
+        try
+        {
+            EndPoint? name = isRemote ? socket.RemoteEndPoint : socket.LocalEndPoint;
+            return IoAddress.FromEndPoint(name).IsNone ? null : name;
+        }
+        catch (SocketException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Joins a multicast group, or leaves it.</summary>
     /// <param name="handle">The handle of a datagram socket.</param>
     /// <param name="group">A multicast address of its family.</param>

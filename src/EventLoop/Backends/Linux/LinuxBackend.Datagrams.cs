@@ -12,6 +12,40 @@ internal abstract unsafe partial class LinuxBackend<THandle>
     public override int TrySendTo(IoHandle handle, ReadOnlySpan<OutgoingDatagram> datagrams, out SocketError error)
         => (_outgoing ??= new DatagramBatch(DatagramBatch.SendCount, receiveSize: 0)).Send(FdOf(handle), datagrams, out error);
 
+    public override IoHandle? AdoptDatagrams(Socket socket, out SocketError error)
+    {
+        AddressFamily family = socket.AddressFamily;
+        if (family is not (AddressFamily.InterNetwork or AddressFamily.InterNetworkV6 or AddressFamily.Unix))
+        {
+            error = SocketError.AddressFamilyNotSupported;
+            return null;
+        }
+
+        SafeSocketHandle theirs = socket.SafeHandle;
+        bool held = false;
+        try
+        {
+            theirs.DangerousAddRef(ref held);
+            int fd = LinuxSocket.AdoptDatagrams((int)theirs.DangerousGetHandle(), out error);
+            if (fd < 0)
+            {
+                return null;
+            }
+
+            THandle handle = AddHandle(fd, default, default);
+            handle.Datagrams = new LinuxDatagrams(
+                family, NameOf(socket, isRemote: false), NameOf(socket, isRemote: true), file: null);
+            return handle;
+        }
+        finally
+        {
+            if (held)
+            {
+                theirs.DangerousRelease();
+            }
+        }
+    }
+
     public override SocketError SetMembership(IoHandle handle, IPAddress group, int interfaceIndex, bool isMember)
         => LinuxSocket.SetMembership(FdOf(handle), group, interfaceIndex, isMember);
 

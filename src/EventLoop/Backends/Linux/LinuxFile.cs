@@ -219,7 +219,10 @@ internal static unsafe class LinuxFile
 
         if (kind == IoHandleKind.Event)
         {
-            return SocketError.Success; // what cannot be waited for is told when it is tried
+            // What has no type, as a process or an event counter, is made to be waited for.
+            return (status.Mode & TypeMask) is 0 or TypePipe or TypeSocket || CanBeWaitedFor(fd)
+                ? SocketError.Success
+                : SocketError.SocketNotSupported;
         }
 
         flags = Libc.Control(fd, Libc.GetStatusFlags, 0);

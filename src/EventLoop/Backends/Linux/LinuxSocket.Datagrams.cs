@@ -64,6 +64,19 @@ internal static unsafe partial class LinuxSocket
         return fd;
     }
 
+    /// <summary>Makes a descriptor of the backend's own of somebody else's datagram socket.</summary>
+    /// <returns>The descriptor, or -1.</returns>
+    public static int AdoptDatagrams(int theirs, out SocketError error)
+    {
+        error = Get(theirs, SocketTypeOption, out int type);
+        if (error == SocketError.Success && type != Libc.SocketDatagram)
+        {
+            error = SocketError.SocketNotSupported;
+        }
+
+        return error == SocketError.Success ? Duplicate(theirs, out error) : -1;
+    }
+
     public static SocketError SetDatagramOption(int fd, AddressFamily family, IoOption option, int value)
     {
         bool isV6 = family == AddressFamily.InterNetworkV6;

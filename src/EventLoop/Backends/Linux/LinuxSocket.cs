@@ -74,11 +74,13 @@ internal static unsafe partial class LinuxSocket
     public static int Adopt(int theirs, bool isListening, out SocketError error)
     {
         error = CheckAdoption(theirs, isListening);
-        if (error != SocketError.Success)
-        {
-            return -1;
-        }
+        return error == SocketError.Success ? Duplicate(theirs, out error) : -1;
+    }
 
+    // A descriptor of our own, close-on-exec, on which no call blocks.
+    private static int Duplicate(int theirs, out SocketError error)
+    {
+        error = SocketError.Success;
         int fd = Libc.Control(theirs, Libc.DuplicateCloseOnExec, 0);
         if (fd < 0)
         {

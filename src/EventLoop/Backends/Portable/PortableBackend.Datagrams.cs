@@ -31,6 +31,28 @@ internal sealed partial class PortableBackend
         return sent;
     }
 
+    public override IoHandle? AdoptDatagrams(Socket socket, out SocketError error)
+    {
+        AddressFamily family = socket.AddressFamily;
+        if (family is not (AddressFamily.InterNetwork or AddressFamily.InterNetworkV6 or AddressFamily.Unix))
+        {
+            error = SocketError.AddressFamilyNotSupported;
+            return null;
+        }
+
+        EndPoint? local = NameOf(socket, isRemote: false);
+        EndPoint? remote = NameOf(socket, isRemote: true);
+        if (PortableSocket.AdoptDatagrams(socket, out error) is not { } adopted
+            || TryAddHandle(adopted, out error) is not { } handle)
+        {
+            return null;
+        }
+
+        handle.Datagrams = new PortableDatagrams(family, local, remote, file: null);
+        handle.Reading.SocketFlags = SocketFlags.Peek;
+        return handle;
+    }
+
     public override SocketError SetMembership(IoHandle handle, IPAddress group, int interfaceIndex, bool isMember)
         => PortableSocket.SetMembership(Own(handle).Socket, group, interfaceIndex, isMember);
 

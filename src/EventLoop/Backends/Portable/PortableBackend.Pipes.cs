@@ -9,7 +9,7 @@ namespace Toolkit.Backends.Portable;
 
 /// <content>
 /// Pipes, terminals and processes, where the system is Linux: waited for by <see cref="PipePoller"/>. It also waits until a socket
-/// can be written to, for which .NET has nothing but a send.
+/// can be written to, for which .NET has nothing but a send; elsewhere that is looked at again and again.
 /// </content>
 internal sealed unsafe partial class PortableBackend
 {

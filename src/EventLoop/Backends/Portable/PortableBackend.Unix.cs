@@ -15,8 +15,8 @@ internal sealed partial class PortableBackend
     /// </summary>
     private const long TryInterval = 5 * TimeSpan.TicksPerMillisecond;
 
-    // Loop thread only. Sends with descriptors, which are few.
-    private readonly List<SendOperation> _blocked = [];
+    // Loop thread only. Sends with descriptors, which are few; and where there is no poller, those who wait for room.
+    private readonly List<IoOperation> _blocked = [];
     private long _nextTry;
 
     public override bool CanPassHandles => OperatingSystem.IsLinux();
@@ -88,14 +88,14 @@ internal sealed partial class PortableBackend
             ? UnixSocket.Receive((int)handle.Socket.SafeHandle.DangerousGetHandle(), buffer, receiver, out error)
             : handle.Socket.Receive(buffer, SocketFlags.None, out error);
 
-    private void TryLater(SendOperation send)
+    private void TryLater(IoOperation operation)
     {
         if (_blocked.Count == 0)
         {
             _nextTry = Clock.Now + TryInterval;
         }
 
-        _blocked.Add(send);
+        _blocked.Add(operation);
     }
 
     private int TellBlocked()
@@ -106,30 +106,49 @@ internal sealed partial class PortableBackend
         }
 
         int told = 0;
-        foreach (SendOperation send in _blocked.ToArray())
+        foreach (IoOperation operation in _blocked.ToArray())
         {
-            if (!IsListening(send))
+            if (!IsListening(operation))
             {
                 continue; // a callback of the one before has ended it
             }
 
-            int sent = TrySend(send.Handle, send.Data.Span, [.. send.Handles!], out SocketError error);
-            if (sent > 0 || error is not (SocketError.Success or SocketError.WouldBlock))
-            {
-                _blocked.Remove(send);
-                told++;
-                if (sent > 0)
-                {
-                    EndSend(send, sent);
-                }
-                else
-                {
-                    End(send, error);
-                }
-            }
+            told += operation is SendOperation send ? TryBlocked(send) : TryBlocked(operation);
         }
 
         _nextTry = Clock.Now + TryInterval;
         return told;
+    }
+
+    private int TryBlocked(SendOperation send)
+    {
+        int sent = TrySend(send.Handle, send.Data.Span, [.. send.Handles!], out SocketError error);
+        if (sent > 0)
+        {
+            _blocked.Remove(send);
+            EndSend(send, sent);
+            return 1;
+        }
+
+        if (error is SocketError.Success or SocketError.WouldBlock)
+        {
+            return 0;
+        }
+
+        _blocked.Remove(send);
+        End(send, error);
+        return 1;
+    }
+
+    private int TryBlocked(IoOperation writable)
+    {
+        if (!((PortableHandle)writable.Handle).HasRoom())
+        {
+            return 0;
+        }
+
+        _blocked.Remove(writable);
+        End(writable, SocketError.Success);
+        return 1;
     }
 }

@@ -248,9 +248,9 @@ internal sealed partial class PortableBackend : IoBackend
 
     protected override void Disarm(IoOperation operation)
     {
-        if (operation is SendOperation { Handles: not null } blocked)
+        if (operation is SendOperation { Handles: not null } or WritableOperation)
         {
-            _blocked.Remove(blocked); // nothing of it is in flight
+            _blocked.Remove(operation); // nothing of it is in flight
         }
         else if (operation is SendOperation or ConnectOperation or DatagramSendOperation
             && operation.Handle.Kind == IoHandleKind.Socket)
@@ -440,7 +440,7 @@ internal sealed partial class PortableBackend : IoBackend
                     WaitForRoom(handle, writable);
                     break;
                 case WritableOperation:
-                    EndLater(operation, SocketError.OperationNotSupported);
+                    TryLater(operation);
                     break;
                 case ReadableOperation when handle.IsListening:
                     Started(handle.Reading, handle.Socket.AcceptAsync(handle.Reading));

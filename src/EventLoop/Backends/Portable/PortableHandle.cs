@@ -120,6 +120,19 @@ internal sealed partial class PortableHandle : IoHandle
         }
     }
 
+    /// <summary>Whether a send would take something, or fail.</summary>
+    public bool HasRoom()
+    {
+        try
+        {
+            return Socket.Poll(0, SelectMode.SelectWrite) || Socket.Poll(0, SelectMode.SelectError);
+        }
+        catch (SocketException)
+        {
+            return true; // a send says why
+        }
+    }
+
     /// <summary>Closes the socket. What is in flight comes back to the backend, which then gives it back.</summary>
     public void Close(bool reset)
     {

@@ -113,11 +113,21 @@ internal static partial class PortableSocket
 
     /// <summary>Makes another socket over what somebody else's stands for.</summary>
     public static Socket? Adopt(Socket theirs, bool isListening, out SocketError error)
+        => Adopt(theirs, theirs => CheckAdoption(theirs, isListening), out error);
+
+    /// <summary>The same of a socket of datagrams.</summary>
+    public static Socket? AdoptDatagrams(Socket theirs, out SocketError error)
+        => Adopt(
+            theirs,
+            static theirs => TypeOf(theirs) == SocketType.Dgram ? SocketError.Success : SocketError.SocketNotSupported,
+            out error);
+
+    private static Socket? Adopt(Socket theirs, Func<Socket, SocketError> check, out SocketError error)
     {
         Socket? socket = null;
         try
         {
-            error = CheckAdoption(theirs, isListening);
+            error = check(theirs);
             if (error != SocketError.Success)
             {
                 return null;
@@ -181,9 +191,12 @@ internal static partial class PortableSocket
     /// <summary>Has the coming close send a reset.</summary>
     public static void ResetOnClose(Socket socket) => Try(socket, static socket => socket.LingerState = s_reset);
 
+    private static SocketType TypeOf(Socket socket)
+        => (SocketType)(int)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Type)!;
+
     private static SocketError CheckAdoption(Socket socket, bool isListening)
     {
-        if ((SocketType)(int)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Type)! != SocketType.Stream)
+        if (TypeOf(socket) != SocketType.Stream)
         {
             return SocketError.SocketNotSupported;
         }

@@ -9,7 +9,7 @@ internal sealed partial class SimulatedBackend
 {
     public override IoHandle? Adopt(SafeHandle file, IoHandleKind kind, out SocketError error)
     {
-        if (file is not SimulatedPipeHandle pipe)
+        if (file is not SimulatedPipeHandle pipe || kind == IoHandleKind.Event)
         {
             error = SocketError.OperationNotSupported;
             return null;
