@@ -124,4 +124,6 @@ public sealed class ChaosSimulatedTlsFlowControlTests() : TcpFlowControlContract
 
 public sealed class ChaosEpollHandlePassingTests() : HandlePassingContract(LoopUnderTest.ChaosEpoll);
 
+public sealed class ChaosSimulatedServiceAddressTests() : ServiceAddressContract(LoopUnderTest.ChaosSimulated);
+
 public sealed class ChaosSimulatedUnixSocketTests() : UnixSocketContract(LoopUnderTest.ChaosSimulated);
