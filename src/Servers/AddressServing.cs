@@ -79,6 +79,7 @@ public static class AddressServing
                     throw address.WrongKind(StreamsOnly, nameof(addresses));
                 }
 
+                (address as TlsAddress)?.RequireCertificate(options.Tls, nameof(addresses));
                 if (address is PipeAddress && OperatingSystem.IsWindows())
                 {
                     throw new PlatformNotSupportedException(
@@ -174,7 +175,7 @@ public static class AddressServing
 
     private static ServerOptions Merge(ServerOptions options, ServiceAddress address) => address switch
     {
-        TlsAddress tls => options with { Tls = tls.ToServerOptions(options.Tls, nameof(address)) },
+        TlsAddress tls => options with { Tls = tls.ToServerOptions(options.Tls) },
         UnixAddress { Mode: { } mode } => options with { UnixMode = mode },
         _ => options,
     };
@@ -184,6 +185,8 @@ public static class AddressServing
     /// <summary>What was opened so far, which is undone unless it is kept.</summary>
     private sealed class OpenedHandles(EventLoop loop) : IDisposable
     {
+        private const string Parameter = "addresses"; // as the caller knows them
+
         private readonly List<ListeningHandle> _handles = [];
         private readonly List<InheritedSocket> _inherited = [];
         private readonly List<ActivatedSocket> _activated = [];
@@ -200,11 +203,11 @@ public static class AddressServing
                     Add(TcpServing.Open(loop, plan.EndPoints, skipAbsent: true, options), options);
                     break;
                 case UnixAddress unix:
-                    UnixDomainSocketEndPoint name = UnixName.Parse(unix.Path, unix.IsAbstract, nameof(plan.Address));
+                    UnixDomainSocketEndPoint name = UnixName.Parse(unix.Path, unix.IsAbstract, Parameter);
                     Add([UnixServing.Open(loop, name, options)], options, new UnixAddress(unix.Path));
                     break;
                 case PipeAddress pipe:
-                    UnixDomainSocketEndPoint path = UnixName.Parse(pipe.SocketPath, allowsAbstract: false, nameof(plan.Address));
+                    UnixDomainSocketEndPoint path = UnixName.Parse(pipe.SocketPath, allowsAbstract: false, Parameter);
                     Add([UnixServing.Open(loop, path, options)], options, pipe);
                     break;
                 case DescriptorAddress descriptor:
@@ -221,7 +224,7 @@ public static class AddressServing
         }
 
         /// <summary>The handles, which are the server's from here on.</summary>
-        public IReadOnlyList<ListeningHandle> Keep()
+        public List<ListeningHandle> Keep()
         {
             _isKept = true;
             _inherited.ForEach(inherited => inherited.Close());

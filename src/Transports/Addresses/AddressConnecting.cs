@@ -53,8 +53,7 @@ public static class AddressConnecting
             return address switch
             {
                 TcpAddress tcp => loop.CreateConnectionAsync(factory, tcp.Host!, tcp.Port, options, cancellationToken),
-                TlsAddress tls => loop.CreateConnectionAsync(
-                    factory, tls.Host!, tls.Port, options with { Tls = tls.ToClientOptions(options.Tls) }, cancellationToken),
+                TlsAddress tls => ConnectWithTlsAsync(loop, factory, tls, options, cancellationToken),
                 UnixAddress unix => loop.CreateUnixConnectionAsync(
                     factory,
                     unix.Path,
@@ -89,6 +88,23 @@ public static class AddressConnecting
                 () => new StreamConnection(streamOptions), address, options, cancellationToken);
             return made.Protocol;
         }
+    }
+
+    private static async Task<Connection<TProtocol>> ConnectWithTlsAsync<TProtocol>(
+        EventLoop loop,
+        Func<TProtocol> factory,
+        TlsAddress address,
+        ConnectOptions options,
+        CancellationToken cancellationToken)
+        where TProtocol : StreamProtocol
+    {
+        if (loop.Host.RefusalOfWait(cancellationToken) is { } refusal)
+        {
+            throw refusal; // before a file is read
+        }
+
+        options = options with { Tls = address.ToClientOptions(options.Tls) };
+        return await loop.CreateConnectionAsync(factory, address.Host!, address.Port, options, cancellationToken);
     }
 
     private static async Task<Connection<TProtocol>> ConnectInheritedAsync<TProtocol>(

@@ -179,19 +179,25 @@ public sealed record TlsAddress : InternetAddress
         _ => base.FindProblem(use),
     };
 
-    /// <summary>What a server at the address speaks; the options have the rest.</summary>
-    /// <exception cref="ArgumentException">Neither has a certificate.</exception>
-    /// <exception cref="TlsCertificateException">It cannot be used.</exception>
-    internal TlsServerOptions ToServerOptions(TlsServerOptions? given, string parameter)
-        => CertificatePath is not null
-            ? (given ?? new TlsServerOptions()) with
-            {
-                Certificate = TlsCertificate.FromPemFiles(CertificatePath, KeyPath),
-                CertificateSelector = null,
-            }
-            : given ?? throw new ArgumentException(
+    /// <exception cref="ArgumentException">Neither the address nor the options have a certificate.</exception>
+    internal void RequireCertificate(TlsServerOptions? given, string parameter)
+    {
+        if (CertificatePath is null && given is null)
+        {
+            throw new ArgumentException(
                 $"{this}: a server needs a certificate: tls://host:port?cert=/path.pem&key=/path.pem, or TLS in its options.",
                 parameter);
+        }
+    }
+
+    /// <summary>What a server at the address speaks; the options have the rest.</summary>
+    /// <exception cref="TlsCertificateException">The certificate cannot be used.</exception>
+    internal TlsServerOptions? ToServerOptions(TlsServerOptions? given)
+        => CertificatePath is null ? given : (given ?? new TlsServerOptions()) with
+        {
+            Certificate = TlsCertificate.FromPemFiles(CertificatePath, KeyPath),
+            CertificateSelector = null,
+        };
 
     /// <summary>How a client speaks to the address; the options have the rest.</summary>
     /// <exception cref="TlsCertificateException">The authorities cannot be read.</exception>

@@ -23,9 +23,14 @@ public sealed record UnixAddress : ServiceAddress
     public UnixAddress(string path, UnixFileMode? mode = null)
     {
         ArgumentNullException.ThrowIfNull(path);
-        if ((FindPathProblem(path) ?? FindModeProblem(path, mode)) is { } problem)
+        if (FindPathProblem(path) is { } pathProblem)
         {
-            throw new ArgumentException(problem.Message, problem.Part == ModeParameter ? nameof(mode) : nameof(path));
+            throw new ArgumentException(pathProblem.Message, nameof(path));
+        }
+
+        if (FindModeProblem(path, mode) is { } modeProblem)
+        {
+            throw new ArgumentException(modeProblem.Message, nameof(mode));
         }
 
         Path = path[0] == '\0' ? $"@{path[1..]}" : path;
