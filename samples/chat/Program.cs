@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Toolkit;
 using Toolkit.Samples;
 using Toolkit.Samples.Chat;
 
@@ -6,6 +7,8 @@ Option<string> host = Arguments.Host();
 Option<int> port = Arguments.Port(9000);
 Option<string> loop = Arguments.Loop();
 Option<bool> systemd = Arguments.Systemd();
+Option<ServiceAddress[]> listen = Arguments.Listen();
+Option<ServiceAddress[]> connect = Arguments.Connect();
 var flood = new Option<double>("--flood")
 {
     Description = "How many lines a second a member may say for long; 0 for any number.",
@@ -30,11 +33,11 @@ messages.Require(value => value is >= 1 and <= 100_000_000, "--messages is 1 to 
 Option<string[]> tls = Arguments.Certificate("--tls", "Speak TLS, with a certificate and its key in PEM files.");
 var serve = new Command("serve", "Serve people who connect with nc or telnet (the default).")
 {
-    host, port, loop, systemd, flood, firstByte, idle, perAddress, tls,
+    host, port, listen, loop, systemd, flood, firstByte, idle, perAddress, tls,
 };
 var load = new Command("load", "Talk to a running server, and check that everybody in a room hears the same in the same order.")
 {
-    host, port, users, rooms, messages,
+    host, port, connect, users, rooms, messages,
 };
 var root = new RootCommand("A chat server, and a crowd for it.") { serve, load };
 foreach (Option option in serve.Options)
@@ -42,9 +45,13 @@ foreach (Option option in serve.Options)
     root.Options.Add(option);
 }
 
+root.Validators.Add(result => result.RefuseBeside(listen, host, port, systemd));
+serve.Validators.Add(result => result.RefuseBeside(listen, host, port, systemd));
+load.Validators.Add(result => result.RefuseBeside(connect, host, port));
 root.SetAction(Serve);
 serve.SetAction(Serve);
 load.SetAction(result => LoadRun.Run(
+    result.GetValue(connect)!.FirstOrDefault(),
     result.GetValue(host)!,
     result.GetValue(port),
     new LoadSize(result.GetValue(users), result.GetValue(rooms), result.GetValue(messages))));
@@ -59,10 +66,12 @@ int Serve(ParseResult result)
         IdleTime = TimeOf(result.GetValue(idle)),
         MembersPerAddress = result.GetValue(perAddress),
     });
+    ServiceAddress[] addresses = result.GetValue(listen)!;
     return ServerProgram.Run(
         result.GetLoopKind(loop),
         on => result.GetValue(systemd)
             ? hall.ListenAsync(on, ServerProgram.InheritedSockets(), result.GetTls(tls))
+            : addresses.Length > 0 ? hall.ListenAsync(on, addresses, result.GetTls(tls))
             : hall.ListenAsync(on, result.GetValue(host)!, result.GetValue(port), result.GetTls(tls)),
         hall.DrainAsync);
 }

@@ -9,14 +9,14 @@ internal sealed class EchoClient : Protocol
     private readonly TaskCompletionSource<Exception?> _lost = new();
     private TaskCompletionSource _writable = CompletedSource();
 
-    public static int Run(string host, int port, string? path, bool withTls, string? authority)
+    public static int Run(ServiceAddress? address, string host, int port, string? path, bool withTls, string? authority)
     {
         try
         {
-            TlsClientOptions? tls = withTls
+            TlsClientOptions? tls = withTls || (address is TlsAddress && authority is not null)
                 ? new TlsClientOptions
                 {
-                    TargetHost = path is null ? null : host,
+                    TargetHost = path is null && (address is null or InternetAddress) ? null : host,
                     TrustedRoots = authority is null ? null : TlsCertificate.LoadRoots(authority),
                 }
                 : null;
@@ -24,7 +24,9 @@ internal sealed class EchoClient : Protocol
                 async loop =>
                 {
                     var options = new ConnectOptions { Tls = tls };
-                    (_, EchoClient client) = path is null
+                    (_, EchoClient client) = address is not null
+                        ? await loop.CreateConnectionAsync(() => new EchoClient(), address, options)
+                        : path is null
                         ? await loop.CreateConnectionAsync(() => new EchoClient(), host, port, options)
                         : await loop.CreateUnixConnectionAsync(() => new EchoClient(), path, options);
                     return await client.TalkAsync(loop);

@@ -15,7 +15,7 @@ internal sealed class EchoDatagramClient : DatagramProtocol
 
     /// <summary>Talks until the end of the input.</summary>
     /// <returns>The exit code: 0 when all came back.</returns>
-    public static int Run(string host, int port)
+    public static int Run(ServiceAddress? address, string host, int port)
     {
         try
         {
@@ -23,7 +23,7 @@ internal sealed class EchoDatagramClient : DatagramProtocol
                 async loop =>
                 {
                     (_, EchoDatagramClient client) = await loop.CreateDatagramEndpointAsync(
-                        () => new EchoDatagramClient(), host, port);
+                        () => new EchoDatagramClient(), local: null, remote: address ?? new UdpAddress(host, port));
                     return await client.TalkAsync(loop);
                 },
                 new EventLoopOptions { ThreadTimeout = TimeSpan.Zero }); // the terminal may be read for ever

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 
@@ -13,14 +12,14 @@ internal sealed class EchoDatagrams : DatagramProtocol
     private readonly TaskCompletionSource<Exception?> _lost = new();
 
     /// <summary>Serves until a signal, with the output and the exit codes of <see cref="ServerProgram"/>.</summary>
-    public static int Serve(LoopKind kind, string host, int port)
+    public static int Serve(LoopKind kind, ServiceAddress? address, string host, int port)
     {
         using ILoggerFactory loggers = LoggerFactory.Create(builder => builder.AddSimpleConsole().AddConsole(
             console => console.LogToStandardErrorThreshold = LogLevel.Trace));
         try
         {
             return EventLoop.Run(
-                loop => ServeAsync(loop, host, port),
+                loop => ServeAsync(loop, address ?? new UdpAddress(host, port)),
                 new EventLoopOptions { Kind = kind, LoggerFactory = loggers, TaskDumpOnQuit = Console.Error });
         }
         catch (Exception exception) when (exception
@@ -41,16 +40,10 @@ internal sealed class EchoDatagrams : DatagramProtocol
 
     public override void ConnectionLost(Exception? reason) => _lost.TrySetResult(reason);
 
-    private static async Task<int> ServeAsync(EventLoop loop, string host, int port)
+    private static async Task<int> ServeAsync(EventLoop loop, ServiceAddress address)
     {
-        if (!IPAddress.TryParse(host, out IPAddress? address))
-        {
-            throw new ArgumentException("With --udp, --host is an IP address, such as 127.0.0.1 or ::1.");
-        }
-
         (DatagramTransport transport, EchoDatagrams echo) = await loop.CreateDatagramEndpointAsync(
-            () => new EchoDatagrams(),
-            new DatagramOptions { LocalEndPoint = new IPEndPoint(address, port) });
+            () => new EchoDatagrams(), local: address);
         Console.Out.WriteLine(
             $"listening on udp://{transport.LocalEndPoint} with {loop.BackendName}, pid {Environment.ProcessId}");
 

@@ -11,6 +11,8 @@ Option<int> port = Arguments.Port(8888);
 Option<string> loop = Arguments.Loop();
 Option<bool> systemd = Arguments.Systemd();
 Option<string?> unix = Arguments.Unix();
+Option<ServiceAddress[]> listen = Arguments.Listen();
+Option<ServiceAddress[]> connect = Arguments.Connect();
 var style = new Option<string>("--style")
 {
     Description = "A protocol that is handed the bytes, or hands out the buffer for them, or a coroutine that reads.",
@@ -46,11 +48,11 @@ var udp = new Option<bool>("--udp") { Description = "Echo datagrams of UDP, each
 var overUdp = new Option<bool>("--udp") { Description = "Send each line as a datagram, and say which were not answered." };
 
 Option[] ofStreams = [unix, systemd, style, lines, frame, ignoreBackpressure, idle, max, tls, startTls];
-Option[] serving = [host, port, loop, udp, .. ofStreams];
+Option[] serving = [host, port, listen, loop, udp, .. ofStreams];
 var serve = new Command("serve", "Echo what clients send (the default).");
 var client = new Command("client", "Send standard input to a server, and print what comes back.")
 {
-    host, port, unix, overUdp, withTls, authority,
+    host, port, unix, connect, overUdp, withTls, authority,
 };
 var root = new RootCommand("An echo server and its client.") { serve, client };
 foreach (Option option in serving)
@@ -65,6 +67,7 @@ root.Validators.Add(ValidateUdp);
 serve.Validators.Add(ValidateUdp);
 client.Validators.Add(result =>
 {
+    result.RefuseBeside(connect, host, port, unix, overUdp);
     if (result.GetValue(overUdp) && (result.GetValue(withTls) || result.GetResult(authority) is { Implicit: false }))
     {
         result.AddError("--udp speaks no TLS.");
@@ -72,9 +75,10 @@ client.Validators.Add(result =>
 });
 root.SetAction(Serve);
 serve.SetAction(Serve);
-client.SetAction(result => result.GetValue(overUdp)
-    ? EchoDatagramClient.Run(result.GetValue(host)!, result.GetValue(port))
+client.SetAction(result => result.GetValue(overUdp) || result.GetValue(connect) is [UdpAddress]
+    ? EchoDatagramClient.Run(result.GetValue(connect)!.FirstOrDefault(), result.GetValue(host)!, result.GetValue(port))
     : EchoClient.Run(
+        result.GetValue(connect)!.FirstOrDefault(),
         result.GetValue(host)!,
         result.GetValue(port),
         result.GetValue(unix),
@@ -99,22 +103,35 @@ void ValidateStyle(System.CommandLine.Parsing.CommandResult result)
     {
         result.AddError("--unix and --systemd are two places to listen on; choose one.");
     }
+
+    result.RefuseBeside(listen, host, port, unix, systemd, udp);
 }
 
 void ValidateUdp(System.CommandLine.Parsing.CommandResult result)
 {
-    if (result.GetValue(udp)
+    // Not by their values, which are not to be had while one of them is wrong.
+    string[] addresses = [.. result.GetResult(listen)?.Tokens.Select(token => token.Value) ?? []];
+    bool isOfDatagrams = Array.Exists(
+        addresses, text => ServiceAddress.TryParse(text, out ServiceAddress? address, out _) && address is UdpAddress);
+    if (isOfDatagrams && addresses.Length > 1)
+    {
+        result.AddError("--listen: udp:// is served alone.");
+    }
+
+    if ((result.GetValue(udp) || isOfDatagrams)
         && Array.Find(ofStreams, option => result.GetResult(option) is { Implicit: false }) is { } other)
     {
-        result.AddError($"{other.Name} is for streams, and --udp is none.");
+        result.AddError($"{other.Name} is for streams, and UDP is none.");
     }
 }
 
 int Serve(ParseResult result)
 {
-    if (result.GetValue(udp))
+    ServiceAddress[] addresses = result.GetValue(listen)!;
+    if (result.GetValue(udp) || addresses is [UdpAddress])
     {
-        return EchoDatagrams.Serve(result.GetLoopKind(loop), result.GetValue(host)!, result.GetValue(port));
+        return EchoDatagrams.Serve(
+            result.GetLoopKind(loop), addresses.FirstOrDefault(), result.GetValue(host)!, result.GetValue(port));
     }
 
     var settings = new EchoSettings
@@ -137,11 +154,13 @@ int Serve(ParseResult result)
         {
             Func<StreamConnection, Task> handler = new EchoStream(settings).EchoAsync;
             return inherited is not null ? on.StartServerAsync(handler, inherited, options)
+                : addresses.Length > 0 ? on.StartServerAsync(handler, addresses, options)
                 : path is not null ? on.StartUnixServerAsync(handler, path, options)
                 : on.StartServerAsync(handler, address, number, options);
         }
 
         return inherited is not null ? on.CreateServerAsync(Create, inherited, options)
+            : addresses.Length > 0 ? on.CreateServerAsync(Create, addresses, options)
             : path is not null ? on.CreateUnixServerAsync(Create, path, options)
             : on.CreateServerAsync(Create, address, number, options);
 

@@ -71,7 +71,8 @@ internal sealed class ProbeService(EventLoop loop, TextReader input, TextWriter 
             }
             catch (FormatException exception)
             {
-                output.WriteLine($"{name} failed, and starts again in {pause.TotalSeconds} s: {exception.Message}");
+                string why = (exception as AddressFormatException)?.Reason ?? exception.Message;
+                output.WriteLine($"{name} failed, and starts again in {pause.TotalSeconds} s: {why}");
             }
 
             await loop.Delay(pause);
@@ -84,23 +85,29 @@ internal sealed class ProbeService(EventLoop loop, TextReader input, TextWriter 
         await foreach (string target in _targets.GetAllAsync())
         {
             // What is taken off the queue is finished, Ctrl-C or not, within its time.
-            IPEndPoint endPoint = IPEndPoint.Parse(target);
+            string text = IPEndPoint.TryParse(target, out _) ? $"tcp://{target}" : target;
+            var address = ServiceAddress.Parse(text, AddressUse.Connect);
+            if (address is UdpAddress)
+            {
+                throw new AddressFormatException("Nobody listens to datagrams as to connections.", text, position: 0);
+            }
+
             bool isThere = await CancelScope.RunAsync(
-                _ => ProbeAsync(endPoint), fallback: false, deadline: loop.Time + s_probeTime, shield: true);
+                _ => ProbeAsync(address), fallback: false, deadline: loop.Time + s_probeTime, shield: true);
             _ = isThere ? _answered++ : _silent++;
-            output.WriteLine($"{endPoint} {(isThere ? "answers" : "is silent")}");
+            output.WriteLine($"{target} {(isThere ? "answers" : "is silent")}");
         }
     }
 
-    private async Task<bool> ProbeAsync(IPEndPoint endPoint)
+    private async Task<bool> ProbeAsync(ServiceAddress address)
     {
         try
         {
-            Connection<Silence> connection = await loop.CreateConnectionAsync(() => new Silence(), endPoint);
+            Connection<Silence> connection = await loop.CreateConnectionAsync(() => new Silence(), address);
             connection.Transport.Abort();
             return true;
         }
-        catch (ConnectFailedException)
+        catch (IOException)
         {
             return false;
         }

@@ -46,6 +46,53 @@ internal static class Arguments
         HelpName = "PATH",
     };
 
+    /// <summary>Where to serve, as addresses: docs/guide/addresses.md has all of them.</summary>
+    public static Option<ServiceAddress[]> Listen()
+    {
+        Option<ServiceAddress[]> listen = Addresses("--listen", AddressUse.Listen);
+        listen.Description = "An address to listen at, such as tcp://0.0.0.0:7000, tls://:7001?cert=c.pem&key=k.pem or unix:/path; "
+            + "may be given several times.";
+        return listen;
+    }
+
+    /// <summary>Whom to connect to, as an address; only <paramref name="many"/> is more than one.</summary>
+    public static Option<ServiceAddress[]> Connect(bool many = false)
+    {
+        Option<ServiceAddress[]> connect = Addresses("--connect", AddressUse.Connect);
+        connect.Description = "The address to connect to, such as tcp://localhost:7000, tls://host:7001?ca=ca.pem or unix:/path"
+            + (many ? "; may be given several times." : ".");
+        if (!many)
+        {
+            connect.Validators.Add(result =>
+            {
+                if (result.Tokens.Count > 1)
+                {
+                    result.AddError("--connect is given twice, and there is one server to connect to.");
+                }
+            });
+        }
+
+        return connect;
+    }
+
+    /// <summary>Refuses an address beside the options that say the same in another way.</summary>
+    public static void RefuseBeside(
+        this System.CommandLine.Parsing.CommandResult result, Option address, params ReadOnlySpan<Option> others)
+    {
+        if (result.GetResult(address) is not { Implicit: false })
+        {
+            return;
+        }
+
+        foreach (Option other in others)
+        {
+            if (result.GetResult(other) is { Implicit: false })
+            {
+                result.AddError($"{address.Name} and {other.Name} both say where; choose one.");
+            }
+        }
+    }
+
     /// <summary>A certificate and its key, as two files in PEM.</summary>
     public static Option<string[]> Certificate(string name, string description) => new(name)
     {
@@ -77,6 +124,31 @@ internal static class Arguments
     /// <summary>The kind of loop that <see cref="Loop"/> was given.</summary>
     public static LoopKind GetLoopKind(this ParseResult result, Option<string> loop)
         => Enum.Parse<LoopKind>(result.GetValue(loop)!, ignoreCase: true);
+
+    private static Option<ServiceAddress[]> Addresses(string name, AddressUse use) => new(name)
+    {
+        HelpName = "ADDRESS",
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = false,
+        DefaultValueFactory = _ => [],
+        CustomParser = result =>
+        {
+            var addresses = new List<ServiceAddress>();
+            foreach (System.CommandLine.Parsing.Token token in result.Tokens)
+            {
+                if (ServiceAddress.TryParse(token.Value, use, out ServiceAddress? address, out AddressFormatException? error))
+                {
+                    addresses.Add(address);
+                }
+                else
+                {
+                    result.AddError($"{name}: {error.Message}");
+                }
+            }
+
+            return [.. addresses];
+        },
+    };
 
     /// <summary>Runs the command that the arguments name.</summary>
     /// <returns>The exit code: 2 when the arguments are wrong, which standard error says.</returns>

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
@@ -37,7 +36,7 @@ internal static class ServerProgram
         }
         catch (Exception exception) when (exception
             is BackendUnavailableException or BackendFailedException or ListenFailedException or AdoptFailedException
-            or TlsCertificateException or ArgumentException)
+            or TlsCertificateException or ArgumentException or NotSupportedException)
         {
             Console.Error.WriteLine(exception.Message);
             return 1;
@@ -48,14 +47,9 @@ internal static class ServerProgram
         EventLoop loop, Func<EventLoop, Task<Server>> listen, Func<Server, TimeSpan, Task> drain)
     {
         Server server = await listen(loop);
-        foreach (IPEndPoint endPoint in server.EndPoints)
+        foreach (ServiceAddress address in server.Addresses)
         {
-            Console.Out.WriteLine($"listening on tcp://{endPoint} with {loop.BackendName}, pid {Environment.ProcessId}");
-        }
-
-        if (server.UnixEndPoint is { } path)
-        {
-            Console.Out.WriteLine($"listening on unix:{path} with {loop.BackendName}, pid {Environment.ProcessId}");
+            Console.Out.WriteLine($"listening on {address} with {loop.BackendName}, pid {Environment.ProcessId}");
         }
 
         int signals = 0;

@@ -75,6 +75,16 @@ public static class ListeningSockets
 
     private static Server Adopt(EventLoop loop, Func<StreamProtocol> factory, Socket[] sockets, ServerOptions options)
     {
+        List<IoHandle> handles = Open(loop, sockets, options);
+        Array.ForEach(sockets, socket => socket.Dispose());
+        return new Server(loop, factory, handles, options, LoopHost.CaptureContext());
+    }
+
+    /// <summary>Handles of all, which are still the caller's to dispose; or of none.</summary>
+    /// <exception cref="AdoptFailedException">One of them is not what is wanted.</exception>
+    /// <exception cref="NotSupportedException">The backend has no sockets.</exception>
+    internal static List<IoHandle> Open(EventLoop loop, IEnumerable<Socket> sockets, ServerOptions options)
+    {
         var handles = new List<IoHandle>();
         try
         {
@@ -84,14 +94,13 @@ public static class ListeningSockets
                 options.Tcp.ApplyBufferSizes(handle);
                 handles.Add(handle);
             }
+
+            return handles;
         }
         catch
         {
             handles.ForEach(handle => handle.Backend.Release(handle, reset: false));
             throw;
         }
-
-        Array.ForEach(sockets, socket => socket.Dispose());
-        return new Server(loop, factory, handles, options, LoopHost.CaptureContext());
     }
 }

@@ -34,6 +34,16 @@ public sealed class Server : IAsyncDisposable
         IReadOnlyList<IoHandle> handles,
         ServerOptions options,
         ExecutionContext? context)
+        : this(loop, factory, [.. handles.Select(handle => new ListeningHandle(handle, options.Tls))], options, context)
+    {
+    }
+
+    internal Server(
+        EventLoop loop,
+        Func<StreamProtocol> factory,
+        IReadOnlyList<ListeningHandle> handles,
+        ServerOptions options,
+        ExecutionContext? context)
     {
         _loop = loop;
         _options = options;
@@ -41,9 +51,12 @@ public sealed class Server : IAsyncDisposable
         _resident = new Resident(this);
         _sweep = options.Limits == ConnectionLimits.None ? null : new LimitSweep(loop, options.Limits, _connections, _limitCounts);
         _addresses = options.MaxConnectionsPerAddress is null ? null : new PeerAddressCounts();
-        _handshakes = options.Tls is { } tls ? new HandshakeQueue(tls.MaxHandshakes) : null;
-        _listeners = [.. handles.Select(handle => new ConnectionListener(
-            loop, handle, factory, options.Tcp, _resident, context, options.Tls, _handshakes, options.MaxReceivedHandles))];
+        _handshakes = handles.FirstOrDefault(each => each.Tls is not null).Tls is { } tls
+            ? new HandshakeQueue(tls.MaxHandshakes)
+            : null;
+        _listeners = [.. handles.Select(each => new ConnectionListener(
+            loop, each.Handle, factory, options.Tcp, _resident, context, each.Tls, _handshakes, options.MaxReceivedHandles))];
+        Addresses = [.. handles.Select((each, i) => each.AddressOf(_listeners[i].LocalEndPoint)).OfType<ServiceAddress>()];
         EndPoints = [.. _listeners.Select(listener => listener.LocalEndPoint).OfType<IPEndPoint>()];
         UnixEndPoint = _listeners.Select(listener => listener.LocalEndPoint).OfType<UnixDomainSocketEndPoint>().FirstOrDefault();
         loop.Host.AddResident(_resident);
@@ -63,6 +76,13 @@ public sealed class Server : IAsyncDisposable
     /// The Unix socket that the server was made to listen on; null when it is none. Of several that were adopted, the first.
     /// </summary>
     public UnixDomainSocketEndPoint? UnixEndPoint { get; }
+
+    /// <summary>
+    /// Where the server was made to listen, with the ports that the system chose: what one process prints, another can be given to
+    /// connect to. TLS over TCP is <c>tls://</c>, without the server's own files; what was inherited is what it turned out to be.
+    /// An inherited Unix socket without a name has no address.
+    /// </summary>
+    public IReadOnlyList<ServiceAddress> Addresses { get; }
 
     /// <summary>Whether the server listens: from its creation to <see cref="Close"/>.</summary>
     public bool IsListening => !_closing;

@@ -23,6 +23,10 @@ public static partial class SocketActivation
     // The last is a later addition, of no use here.
     private static readonly string[] s_variables = [ProcessVariable, CountVariable, NamesVariable, "LISTEN_PIDFDID"];
 
+    // Passed, and not taken yet. They are close-on-exec, and open until somebody takes them.
+    private static readonly List<ActivatedSocket> s_held = [];
+    private static readonly Lock s_lock = new();
+
     /// <summary>
     /// Takes the sockets that were passed to this process, and takes the variables that say so out of the environment, so that
     /// neither a child nor a second call takes them again. They are close-on-exec from here on, and the caller's. Any thread.
@@ -35,42 +39,55 @@ public static partial class SocketActivation
     /// <exception cref="PlatformNotSupportedException">Sockets were passed on a system that is not Linux.</exception>
     public static IReadOnlyList<ActivatedSocket> TakeSockets()
     {
-        string?[] values = Array.ConvertAll(s_variables, Environment.GetEnvironmentVariable);
-        Array.ForEach(s_variables, variable => Environment.SetEnvironmentVariable(variable, null));
-        string[] names = Parse(values[0], values[1], values[2], Environment.ProcessId);
-        if (names.Length > 0 && !OperatingSystem.IsLinux())
+        lock (s_lock)
         {
-            throw new PlatformNotSupportedException("Sockets are passed by systemd, which is Linux's.");
+            s_held.AddRange(Receive());
+            ActivatedSocket[] taken = [.. s_held];
+            s_held.Clear();
+            return taken;
+        }
+    }
+
+    /// <summary>
+    /// Takes those of the passed sockets that have the given name, and holds the others, open, for later calls. Otherwise as the
+    /// overload that takes all. Any thread.
+    /// </summary>
+    /// <param name="name">What the unit calls them (FileDescriptorName), or its unit's name.</param>
+    /// <returns>The sockets, in order, at least one.</returns>
+    /// <exception cref="AdoptFailedException">
+    /// None has that name, or all that had it were taken; or the variables contradict themselves, or a descriptor is no socket.
+    /// </exception>
+    /// <exception cref="PlatformNotSupportedException">Sockets were passed on a system that is not Linux.</exception>
+    public static IReadOnlyList<ActivatedSocket> TakeSockets(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        lock (s_lock)
+        {
+            s_held.AddRange(Receive());
+            ActivatedSocket[] taken = [.. s_held.Where(HasTheName)];
+            if (taken.Length == 0)
+            {
+                string others = string.Join(", ", s_held.Select(socket => $"\"{LogText.Escape(socket.Name)}\"").Distinct(StringComparer.Ordinal));
+                throw new AdoptFailedException(
+                    SocketError.NotSocket,
+                    $"No socket named \"{LogText.Escape(name)}\" was passed, or it was taken already. "
+                    + (others.Length > 0 ? $"There are {others}." : "Start this by a systemd socket unit."));
+            }
+
+            s_held.RemoveAll(HasTheName);
+            return taken;
         }
 
-        // All of them first, whatever becomes of one: a child must have none.
-        for (int i = 0; i < names.Length; i++)
-        {
-            if (SetFlags(FirstDescriptor + i, SetDescriptorFlags, CloseOnExec) < 0)
-            {
-                throw NoSocket(names[i], i);
-            }
-        }
+        bool HasTheName(ActivatedSocket socket) => string.Equals(socket.Name, name, StringComparison.Ordinal);
+    }
 
-        var sockets = new List<ActivatedSocket>();
-        for (int i = 0; i < names.Length; i++)
+    /// <summary>Gives back what was taken and could not be served on.</summary>
+    internal static void Hold(IEnumerable<ActivatedSocket> sockets)
+    {
+        lock (s_lock)
         {
-            var handle = new SafeSocketHandle(FirstDescriptor + i, ownsHandle: true);
-            try
-            {
-                var socket = new Socket(handle);
-                _ = socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Type); // the first to notice that it is none
-                sockets.Add(new ActivatedSocket(names[i], socket));
-            }
-            catch (Exception exception) when (exception is SocketException or ArgumentException)
-            {
-                handle.Dispose();
-                sockets.ForEach(socket => socket.Socket.Dispose());
-                throw NoSocket(names[i], i);
-            }
+            s_held.InsertRange(0, sockets);
         }
-
-        return sockets;
     }
 
     /// <summary>What the variables say: the name of each socket.</summary>
@@ -108,6 +125,46 @@ public static partial class SocketActivation
         return each.Length == sockets
             ? each
             : throw Contradiction(NamesVariable, names, $"not as many names as {CountVariable} says, {sockets}");
+    }
+
+    private static List<ActivatedSocket> Receive()
+    {
+        string?[] values = Array.ConvertAll(s_variables, Environment.GetEnvironmentVariable);
+        Array.ForEach(s_variables, variable => Environment.SetEnvironmentVariable(variable, null));
+        string[] names = Parse(values[0], values[1], values[2], Environment.ProcessId);
+        if (names.Length > 0 && !OperatingSystem.IsLinux())
+        {
+            throw new PlatformNotSupportedException("Sockets are passed by systemd, which is Linux's.");
+        }
+
+        // All of them first, whatever becomes of one: a child must have none.
+        for (int i = 0; i < names.Length; i++)
+        {
+            if (SetFlags(FirstDescriptor + i, SetDescriptorFlags, CloseOnExec) < 0)
+            {
+                throw NoSocket(names[i], i);
+            }
+        }
+
+        var sockets = new List<ActivatedSocket>();
+        for (int i = 0; i < names.Length; i++)
+        {
+            var handle = new SafeSocketHandle(FirstDescriptor + i, ownsHandle: true);
+            try
+            {
+                var socket = new Socket(handle);
+                _ = socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Type); // the first to notice that it is none
+                sockets.Add(new ActivatedSocket(names[i], socket));
+            }
+            catch (Exception exception) when (exception is SocketException or ArgumentException)
+            {
+                handle.Dispose();
+                sockets.ForEach(socket => socket.Socket.Dispose());
+                throw NoSocket(names[i], i);
+            }
+        }
+
+        return sockets;
     }
 
     private static AdoptFailedException Contradiction(string variable, string value, string what)

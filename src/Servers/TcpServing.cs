@@ -52,20 +52,7 @@ public static class TcpServing
             options.Validate();
             loop.Host.VerifyRunning();
 
-            IPAddress[] addresses = [IPAddress.Loopback, IPAddress.IPv6Loopback];
-            if (host is not null)
-            {
-                try
-                {
-                    addresses = await HostName.ResolveAsync(loop, host, cancellationToken);
-                }
-                catch (SocketException exception)
-                {
-                    throw new ListenFailedException(host, exception);
-                }
-            }
-
-            IPEndPoint[] endPoints = [.. addresses.Select(address => new IPEndPoint(address, port))];
+            IPEndPoint[] endPoints = await ResolveAsync(loop, host, port, cancellationToken);
             return Listen(loop, factory, endPoints, skipAbsent: true, options);
         }
 
@@ -118,6 +105,35 @@ public static class TcpServing
         EventLoop loop, Func<StreamProtocol> factory, IPEndPoint[] endPoints, bool skipAbsent, ServerOptions options)
     {
         loop.Host.VerifyRunning();
+        List<IoHandle> handles = Open(loop, endPoints, skipAbsent, options);
+        return new Server(loop, factory, handles, options, LoopHost.CaptureContext());
+    }
+
+    /// <summary>The end points of a host; of loopback when there is none.</summary>
+    /// <exception cref="ListenFailedException">There is no such name.</exception>
+    internal static async Task<IPEndPoint[]> ResolveAsync(
+        EventLoop loop, string? host, int port, CancellationToken cancellationToken)
+    {
+        IPAddress[] addresses = [IPAddress.Loopback, IPAddress.IPv6Loopback];
+        if (host is not null)
+        {
+            try
+            {
+                addresses = await HostName.ResolveAsync(loop, host, cancellationToken);
+            }
+            catch (SocketException exception)
+            {
+                throw new ListenFailedException(host, exception);
+            }
+        }
+
+        return [.. addresses.Select(address => new IPEndPoint(address, port))];
+    }
+
+    /// <summary>Listens on all end points, but for those of addresses that the machine has not if that is asked for.</summary>
+    /// <exception cref="ListenFailedException">One cannot be listened on, and none is.</exception>
+    internal static List<IoHandle> Open(EventLoop loop, IPEndPoint[] endPoints, bool skipAbsent, ServerOptions options)
+    {
         IoBackend backend = loop.Host.Backend;
         var handles = new List<IoHandle>();
         ListenFailedException? skipped = null;
@@ -147,8 +163,6 @@ public static class TcpServing
             }
         }
 
-        return handles.Count > 0
-            ? new Server(loop, factory, handles, options, LoopHost.CaptureContext())
-            : throw skipped!;
+        return handles.Count > 0 ? handles : throw skipped!;
     }
 }

@@ -82,6 +82,10 @@ public static class UnixServing
 
     private static Server Listen(
         EventLoop loop, Func<StreamProtocol> factory, UnixDomainSocketEndPoint endPoint, ServerOptions options)
+        => new(loop, factory, [Open(loop, endPoint, options)], options, LoopHost.CaptureContext());
+
+    /// <exception cref="ListenFailedException">It cannot be listened on.</exception>
+    internal static IoHandle Open(EventLoop loop, UnixDomainSocketEndPoint endPoint, ServerOptions options)
     {
         var spec = new HandleSpec
         {
@@ -92,6 +96,6 @@ public static class UnixServing
         };
         IoHandle handle = loop.Host.Backend.Open(spec, out SocketError error) ?? throw new ListenFailedException(endPoint, error);
         options.Tcp.ApplyBufferSizes(handle);
-        return new Server(loop, factory, [handle], options, LoopHost.CaptureContext());
+        return handle;
     }
 }

@@ -140,6 +140,8 @@ public sealed class ChaosSimulatedTlsFlowControlTests() : TcpFlowControlContract
 
 public sealed class ChaosEpollHandlePassingTests() : HandlePassingContract(LoopUnderTest.ChaosEpoll);
 
+public sealed class ChaosSimulatedServiceAddressTests() : ServiceAddressContract(LoopUnderTest.ChaosSimulated);
+
 public sealed class ChaosSimulatedUnixSocketTests() : UnixSocketContract(LoopUnderTest.ChaosSimulated);
 
 public sealed class ChaosEpollSendFileTests() : SendFileContract(LoopUnderTest.ChaosEpoll);

@@ -59,6 +59,8 @@ public sealed class EpollServerDrainTests() : ServerDrainContract(LoopKind.Epoll
 
 public sealed class EpollServerInputTests() : ServerInputContract(LoopKind.Epoll);
 
+public sealed class EpollServiceAddressTests() : ServiceAddressContract(LoopKind.Epoll);
+
 public sealed class EpollSignalsTests() : SignalsContract(LoopKind.Epoll);
 
 public sealed class EpollSoakTests() : SoakContract(LoopKind.Epoll);

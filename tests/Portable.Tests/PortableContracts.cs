@@ -61,6 +61,8 @@ public sealed class PortableServerDrainTests() : ServerDrainContract(LoopKind.Po
 
 public sealed class PortableServerInputTests() : ServerInputContract(LoopKind.Portable);
 
+public sealed class PortableServiceAddressTests() : ServiceAddressContract(LoopKind.Portable);
+
 public sealed class PortableSignalsTests() : SignalsContract(LoopKind.Portable);
 
 public sealed class PortableSoakTests() : SoakContract(LoopKind.Portable);

@@ -6,12 +6,12 @@ namespace Toolkit.Tests.RealPeers;
 public sealed class SocketActivationTests
 {
     [Theory]
-    [InlineData("epoll")]
-    [InlineData("portable")]
-    [InlineData("uring")]
-    public async Task Echo_OfPassedSockets_ServesOnAllOfThem(string loop)
+    [InlineData("epoll", "--systemd")]
+    [InlineData("portable", "--listen systemd:listening")]
+    [InlineData("uring", "--listen fd:3 --listen fd:4")]
+    public async Task Echo_OfPassedSockets_ServesOnAllOfThem(string loop, string arguments)
     {
-        using SampleProcess server = await ActivateAsync("listening,listening", $"--systemd --loop {loop}", SampleProcess.Echo);
+        using SampleProcess server = await ActivateAsync("listening,listening", $"{arguments} --loop {loop}", SampleProcess.Echo);
         string[] lines;
         while ((lines = server.Output.TrimEnd().Split('\n')).Length < 4)
         {
@@ -61,12 +61,16 @@ public sealed class SocketActivationTests
     [InlineData("listening,bound", "The socket cannot be adopted: one that listens was expected and it does not, or the other way round.")]
     [InlineData("datagram", "The socket cannot be adopted: it is no stream socket.")]
     [InlineData("listening,file", "The passed descriptor 4, named \"file\", is no socket or not open.")]
-    public async Task Echo_OfOtherThings_SaysSoAndExitsWithOne(string kinds, string message)
+    [InlineData(
+        "listening,bound",
+        "No socket named \"web\" was passed, or it was taken already. There are \"listening\", \"bound\".",
+        "--listen systemd:web")]
+    public async Task Echo_OfOtherThings_SaysSoAndExitsWithOne(string kinds, string message, string arguments = "--systemd")
     {
         PeerProgram.Require("python3");
 
         (int exitCode, _, string errors) = await SampleProcess.RunAsync(
-            "--systemd", tool: $"python3 {Scripts.PathOf("activate.py")} {kinds}");
+            arguments, tool: $"python3 {Scripts.PathOf("activate.py")} {kinds}");
 
         Assert.Equal((1, message), (exitCode, errors.TrimEnd()));
     }

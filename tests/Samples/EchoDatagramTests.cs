@@ -4,12 +4,12 @@ namespace Toolkit.Tests.Samples;
 public sealed class EchoDatagramTests
 {
     [Theory]
-    [InlineData("epoll")]
-    [InlineData("portable")]
-    public async Task ServeAndClient_LinesComeBack_AndBothEndWell(string loop)
+    [InlineData("epoll", "--udp", "--udp --port ")]
+    [InlineData("portable", "--listen udp://:0", "--connect udp://127.0.0.1:")]
+    public async Task ServeAndClient_LinesComeBack_AndBothEndWell(string loop, string serve, string connect)
     {
-        using SampleProcess server = await SampleProcess.ServeAsync($"--udp --loop {loop}");
-        using SampleProcess client = SampleProcess.Start($"client --udp --port {server.Port}");
+        using SampleProcess server = await SampleProcess.ServeAsync($"{serve} --loop {loop}");
+        using SampleProcess client = SampleProcess.Start($"client {connect}{server.Port}");
         await client.Process.StandardInput.WriteAsync("one\ntwo\n\nthree\n");
         client.Process.StandardInput.Close();
 

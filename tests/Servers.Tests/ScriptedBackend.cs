@@ -15,6 +15,12 @@ internal sealed class ScriptedBackend : IoBackend
     /// <summary>What the system does when an accept has been armed; by default nothing.</summary>
     public Action<ScriptedBackend, AcceptOperation>? OnAccept { get; set; }
 
+    /// <summary>What the system says to a new handle; by default nothing against it.</summary>
+    public Func<HandleSpec, SocketError>? OnOpen { get; set; }
+
+    /// <summary>The handles that were closed.</summary>
+    public int ClosedCount { get; private set; }
+
     /// <summary>When each accept was armed.</summary>
     public List<TimeSpan> Accepts { get; } = [];
 
@@ -52,8 +58,8 @@ internal sealed class ScriptedBackend : IoBackend
 
     public override IoHandle? Open(in HandleSpec spec, out SocketError error)
     {
-        error = SocketError.Success;
-        return new Handle(this, spec.LocalEndPoint);
+        error = OnOpen?.Invoke(spec) ?? SocketError.Success;
+        return error == SocketError.Success ? new Handle(this, spec.LocalEndPoint) : null;
     }
 
     /// <summary>A newcomer.</summary>
@@ -96,9 +102,7 @@ internal sealed class ScriptedBackend : IoBackend
 
     protected override void Disarm(IoOperation operation) => EndLater(operation, SocketError.OperationAborted);
 
-    protected override void Close(IoHandle handle, bool reset)
-    {
-    }
+    protected override void Close(IoHandle handle, bool reset) => ClosedCount++;
 
     protected override void Dispose(bool disposing)
     {

@@ -43,5 +43,19 @@ public sealed class SocketActivationTests
     }
 
     [Fact]
+    public void TakeSockets_ByName_LeavesTheOthersForLater()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        ActivatedSocket[] passed = [new("a", socket), new("b", socket), new("a", socket)];
+        SocketActivation.Hold(passed);
+
+        Assert.Equal([passed[0], passed[2]], SocketActivation.TakeSockets("a"));
+        AdoptFailedException again = Assert.Throws<AdoptFailedException>(() => SocketActivation.TakeSockets("a"));
+        Assert.Equal("No socket named \"a\" was passed, or it was taken already. There are \"b\".", again.Message);
+        Assert.Equal([passed[1]], SocketActivation.TakeSockets());
+        Assert.Empty(SocketActivation.TakeSockets());
+    }
+
+    [Fact]
     public void TakeSockets_OfAProcessThatWasPassedNone_IsNone() => Assert.Empty(SocketActivation.TakeSockets());
 }

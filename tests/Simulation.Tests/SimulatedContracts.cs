@@ -61,6 +61,8 @@ public sealed class SimulatedTcpStreamTests() : TcpStreamContract(LoopKind.Simul
 
 public sealed class SimulatedRelayTests() : RelayContract(LoopKind.Simulated);
 
+public sealed class SimulatedServiceAddressTests() : ServiceAddressContract(LoopKind.Simulated);
+
 public sealed class SimulatedSignalsTests() : SignalsContract(LoopKind.Simulated);
 
 public sealed class SimulatedStreamConnectionTests() : StreamConnectionContract(LoopKind.Simulated);

@@ -55,6 +55,8 @@ public sealed class UringServerDrainTests() : ServerDrainContract(LoopKind.Uring
 
 public sealed class UringServerInputTests() : ServerInputContract(LoopKind.Uring);
 
+public sealed class UringServiceAddressTests() : ServiceAddressContract(LoopKind.Uring);
+
 public sealed class UringSignalsTests() : SignalsContract(LoopKind.Uring);
 
 public sealed class UringSoakTests() : SoakContract(LoopKind.Uring);

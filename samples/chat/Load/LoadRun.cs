@@ -53,11 +53,11 @@ internal sealed class LoadRun
 
     /// <summary>Runs a crowd.</summary>
     /// <returns>The exit code: 1 when anything was lost or out of order, or the server cannot be reached.</returns>
-    public static int Run(string host, int port, LoadSize size)
+    public static int Run(ServiceAddress? address, string host, int port, LoadSize size)
     {
         try
         {
-            return EventLoop.Run(loop => new LoadRun(loop, size).RunAsync(host, port));
+            return EventLoop.Run(loop => new LoadRun(loop, size).RunAsync(address ?? new TcpAddress(host, port)));
         }
         catch (Exception exception) when (exception is IOException or ArgumentException)
         {
@@ -88,11 +88,11 @@ internal sealed class LoadRun
     /// <summary>Something is wrong.</summary>
     public void Fail(string what) => _ended.TrySetResult(what);
 
-    private async Task<int> RunAsync(string host, int port)
+    private async Task<int> RunAsync(ServiceAddress address)
     {
         foreach (LoadUser[] some in _users.Chunk(ConnectingAtOnce))
         {
-            await Task.WhenAll(some.Select(user => _loop.CreateConnectionAsync(() => user, host, port)));
+            await Task.WhenAll(some.Select(user => _loop.CreateConnectionAsync(() => user, address)));
         }
 
         await Task.WhenAny(_joined.Task, _ended.Task).WaitAsync(s_patience, _loop.TimeProvider);

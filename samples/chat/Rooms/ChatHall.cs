@@ -27,6 +27,10 @@ internal sealed class ChatHall(ChatSettings? settings = null)
     public Task<Server> ListenAsync(EventLoop loop, string host, int port, TlsServerOptions? tls = null)
         => loop.CreateServerAsync(() => new Member(this), host, port, _settings.ToServerOptions() with { Tls = tls });
 
+    /// <summary>Listens for members at addresses.</summary>
+    public Task<Server> ListenAsync(EventLoop loop, IReadOnlyList<ServiceAddress> addresses, TlsServerOptions? tls = null)
+        => loop.CreateServerAsync(() => new Member(this), addresses, _settings.ToServerOptions() with { Tls = tls });
+
     /// <summary>Waits for members on sockets that listen already.</summary>
     public Task<Server> ListenAsync(EventLoop loop, IReadOnlyList<Socket> sockets, TlsServerOptions? tls = null)
         => loop.CreateServerAsync(() => new Member(this), sockets, _settings.ToServerOptions() with { Tls = tls });

@@ -94,6 +94,111 @@ public static class DatagramEndpoints
             loop.Host.VerifyRunning();
             return ConnectToHostAsync(loop, factory, host, port, options, LoopHost.CaptureContext(), cancellationToken);
         }
+
+        /// <summary>
+        /// Makes an end point of <c>udp://</c> addresses: bound to the first, connected to the second, or both. Names are
+        /// resolved; an end point has one address, so the first of the name's is taken that fits the other. To be bound,
+        /// <c>udp://:port</c> is the loopback address of IPv4, or of the family of the peer's address. Otherwise as the overload
+        /// that takes options alone.
+        /// </summary>
+        /// <param name="factory">Makes the protocol; called once, when there is a socket for it.</param>
+        /// <param name="local">Where datagrams are received; null leaves it to the system.</param>
+        /// <param name="remote">The one peer; null leaves the end point open to all.</param>
+        /// <param name="options">How the end point behaves, without addresses; null for the defaults.</param>
+        /// <param name="cancellationToken">Gives up, and leaves nothing behind; so does the scope.</param>
+        /// <returns>The transport and its protocol.</returns>
+        /// <exception cref="ArgumentException">
+        /// There is no address, or one is not <c>udp://</c>, or cannot be connected to; or the options have addresses as well.
+        /// </exception>
+        /// <exception cref="DatagramEndpointFailedException">There is no such name, or the system does not let us.</exception>
+        /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
+        public Task<DatagramEndpoint<TProtocol>> CreateDatagramEndpointAsync<TProtocol>(
+            Func<TProtocol> factory,
+            ServiceAddress? local,
+            ServiceAddress? remote = null,
+            DatagramOptions? options = null,
+            CancellationToken cancellationToken = default)
+            where TProtocol : DatagramProtocol
+        {
+            ArgumentNullException.ThrowIfNull(factory);
+            if (local is null && remote is null)
+            {
+                throw new ArgumentException("A datagram end point needs an address: local to be reached, or remote to be connected.");
+            }
+
+            UdpAddress? bound = OfDatagrams(local, AddressUse.Listen, nameof(local));
+            UdpAddress? peer = OfDatagrams(remote, AddressUse.Connect, nameof(remote));
+            options ??= new DatagramOptions();
+            if (options.LocalEndPoint is not null || options.RemoteEndPoint is not null)
+            {
+                throw new ArgumentException(
+                    $"The addresses are said already. Leave out {nameof(DatagramOptions.LocalEndPoint)} and "
+                    + $"{nameof(DatagramOptions.RemoteEndPoint)}.",
+                    nameof(options));
+            }
+
+            loop.Host.VerifyRunning();
+            return MakeAsync(loop, factory, bound, peer, options, LoopHost.CaptureContext(), cancellationToken);
+        }
+    }
+
+    private static UdpAddress? OfDatagrams(ServiceAddress? address, AddressUse use, string parameter)
+    {
+        address?.Require(use, parameter);
+        return address as UdpAddress ?? (address is null
+            ? null
+            : throw address.WrongKind("Expected udp://host:port; for datagrams of Unix see DatagramOptions.", parameter));
+    }
+
+    private static async Task<DatagramEndpoint<TProtocol>> MakeAsync<TProtocol>(
+        EventLoop loop,
+        Func<TProtocol> factory,
+        UdpAddress? bound,
+        UdpAddress? peer,
+        DatagramOptions options,
+        ExecutionContext? context,
+        CancellationToken cancellationToken)
+        where TProtocol : DatagramProtocol
+    {
+        if (loop.Host.RefusalOfWait(cancellationToken) is { } refusal)
+        {
+            throw refusal;
+        }
+
+        IPAddress[] peers = peer is null ? [] : await ResolveAsync(loop, peer.Host!, cancellationToken);
+        IPAddress[] locals = bound is null ? []
+            : bound.Host is null ? [IPAddress.Loopback, IPAddress.IPv6Loopback]
+            : await ResolveAsync(loop, bound.Host, cancellationToken);
+        IPAddress? remote = peer is null ? null
+            : bound is null ? peers[0]
+            : Array.Find(peers, each => Array.Exists(locals, local => local.AddressFamily == each.AddressFamily))
+                ?? throw new DatagramEndpointFailedException(
+                    SocketError.AddressFamilyNotSupported, $"{bound} and {peer} have no addresses of the same family.");
+        IPAddress? local = Array.Find(locals, each => remote is null || each.AddressFamily == remote.AddressFamily);
+        options = options with
+        {
+            LocalEndPoint = local is null ? null : new IPEndPoint(local, bound!.Port),
+            RemoteEndPoint = remote is null ? null : new IPEndPoint(remote, peer!.Port),
+        };
+        options.Validate();
+        return Make(loop, factory, options, context);
+    }
+
+    // Without those of IPv4 within IPv6, which are for a socket of IPv4.
+    private static async Task<IPAddress[]> ResolveAsync(EventLoop loop, string host, CancellationToken cancellationToken)
+    {
+        try
+        {
+            IPAddress[] addresses = await HostName.ResolveAsync(loop, host, cancellationToken);
+            return Array.ConvertAll(addresses, each => each.IsIPv4MappedToIPv6 ? each.MapToIPv4() : each);
+        }
+        catch (SocketException exception)
+        {
+            throw new DatagramEndpointFailedException(
+                exception.SocketErrorCode,
+                $"The name {LogText.Escape(host)} could not be resolved ({exception.SocketErrorCode}).",
+                exception);
+        }
     }
 
     private static IPAddress FamilyAddress(DatagramOptions options)
@@ -114,29 +219,12 @@ public static class DatagramEndpoints
             throw refusal;
         }
 
-        IPAddress[] addresses;
-        try
-        {
-            addresses = await HostName.ResolveAsync(loop, host, cancellationToken);
-        }
-        catch (SocketException exception)
-        {
-            throw new DatagramEndpointFailedException(
-                exception.SocketErrorCode,
-                $"The name {LogText.Escape(host)} could not be resolved ({exception.SocketErrorCode}).",
-                exception);
-        }
-
+        IPAddress[] addresses = await ResolveAsync(loop, host, cancellationToken);
         IPAddress address = Array.Find(
             addresses, each => options.LocalEndPoint is not { } local || each.AddressFamily == local.AddressFamily)
             ?? throw new DatagramEndpointFailedException(
                 SocketError.AddressFamilyNotSupported,
                 $"{LogText.Escape(host)} has no address of the local end point's family.");
-        if (address.IsIPv4MappedToIPv6)
-        {
-            address = address.MapToIPv4();
-        }
-
         return Make(loop, factory, options with { RemoteEndPoint = new IPEndPoint(address, port) }, context);
     }
 

@@ -27,6 +27,13 @@ public sealed class ConnectFailedException : IOException
         Failures = [];
     }
 
+    /// <summary>Creates the exception for a target that is no end point of a socket.</summary>
+    internal ConnectFailedException(string target, SocketError error)
+        : base($"Cannot connect to {Escape(target)}: {error}.", new SocketException((int)error))
+    {
+        Failures = [];
+    }
+
     /// <summary>
     /// Every attempt, in the order in which they began; empty when there was no address to try. Addresses whose turn had not come
     /// when the time was over are not listed.
@@ -45,6 +52,8 @@ public sealed class ConnectFailedException : IOException
     private static string DescribeError(ConnectFailure failure)
         => failure.Refusal is { } refusal
             ? $"refused by the address filter ({Escape(refusal)})"
+            : failure.Error.SocketErrorCode == SocketError.AddressFamilyNotSupported
+            ? $"{SocketError.AddressFamilyNotSupported}, this machine has no such kind of address"
             : failure.Error.SocketErrorCode.ToString();
 
     // Often enough it is a peer who has said where to connect to.

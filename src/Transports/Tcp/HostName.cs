@@ -22,22 +22,36 @@ internal static class HostName
     public static void Validate(string host, string parameter)
     {
         ArgumentNullException.ThrowIfNull(host, parameter);
+        if (FindProblem(host, out _) is { } problem)
+        {
+            throw new ArgumentException(problem, parameter);
+        }
+    }
+
+    /// <summary>Why the text is neither an IP address in its usual form nor can be a name; null when it is one.</summary>
+    /// <param name="host">The text.</param>
+    /// <param name="index">Where in the text that is.</param>
+    public static string? FindProblem(string host, out int index)
+    {
+        index = 0;
         if (TryParseAddress(host, out _))
         {
-            return;
+            return null;
         }
 
         string name = host.EndsWith('.') ? host[..^1] : host;
         if (name.Length is 0 or > MaxLength)
         {
-            throw new ArgumentException($"A host name has 1 to {MaxLength} characters; this one has {name.Length}.", parameter);
+            return $"A host name has 1 to {MaxLength} characters; this one has {name.Length}.";
         }
 
-        foreach (char c in name)
+        for (int i = 0; i < name.Length; i++)
         {
+            char c = name[i];
             if (char.IsControl(c) || char.IsWhiteSpace(c) || c is '/' or '\\' or ':' or '%' or '@' or '[' or ']' or '?' or '#')
             {
-                throw new ArgumentException($"The character U+{(int)c:X4} cannot stand in a host name.", parameter);
+                index = i;
+                return $"The character U+{(int)c:X4} cannot stand in a host name.";
             }
         }
 
@@ -46,18 +60,18 @@ internal static class HostName
         {
             if (label.Length is 0 or > MaxLabelLength)
             {
-                throw new ArgumentException(
-                    $"Each part of a host name has 1 to {MaxLabelLength} characters; one has {label.Length}.", parameter);
+                return $"Each part of a host name has 1 to {MaxLabelLength} characters; one has {label.Length}.";
             }
+
+            index += label.Length + 1;
         }
 
         // No top-level domain is a number, so what ends in one is an odd spelling of an address, or a mistake.
+        index = 0;
         string last = labels[^1];
-        if (last.All(char.IsAsciiDigit) || last.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
-        {
-            throw new ArgumentException(
-                "The host is neither a name nor an IP address in its usual form, such as 127.0.0.1 or ::1.", parameter);
-        }
+        return last.All(char.IsAsciiDigit) || last.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
+            ? "The host is neither a name nor an IP address in its usual form, such as 127.0.0.1 or ::1."
+            : null;
     }
 
     /// <summary>The addresses of a host that <see cref="Validate"/> has let pass, in the resolver's order, at least one.</summary>

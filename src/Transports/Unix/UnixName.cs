@@ -35,25 +35,37 @@ internal static class UnixName
             throw new PlatformNotSupportedException("Abstract names exist on Linux only. Use a path.");
         }
 
+        if (FindProblem(name) is { } problem)
+        {
+            throw new ArgumentException(problem, parameter);
+        }
+
+        return new UnixDomainSocketEndPoint(isAbstract ? $"\0{name[1..]}" : name);
+    }
+
+    /// <summary>Why a text is no name of a Unix socket on any system; null when it is one.</summary>
+    public static string? FindProblem(string name)
+    {
+        if (name.Length == 0)
+        {
+            return "The name is empty.";
+        }
+
+        bool isAbstract = name[0] is '\0' or '@';
         if (isAbstract && name.Length == 1)
         {
-            throw new ArgumentException("The abstract name is empty.", parameter);
+            return "The abstract name is empty.";
         }
 
         if (name.IndexOf('\0', 1) >= 0)
         {
-            throw new ArgumentException("The name has a zero character in it, where the system would end it.", parameter);
+            return "The name has a zero character in it, where the system would end it.";
         }
 
         int length = Encoding.UTF8.GetByteCount(name) - (isAbstract ? 1 : 0);
-        if (length > MaxLength)
-        {
-            throw new ArgumentException(
-                $"The name is {length} bytes long, and the limit is {MaxLength}. "
-                + "Use a shorter directory, such as one in /run, or a relative path.",
-                parameter);
-        }
-
-        return new UnixDomainSocketEndPoint(isAbstract ? $"\0{name[1..]}" : name);
+        return length > MaxLength
+            ? $"The name is {length} bytes long, and the limit is {MaxLength}. "
+                + "Use a shorter directory, such as one in /run, or a relative path."
+            : null;
     }
 }

@@ -97,8 +97,10 @@ public sealed partial class SampleProcess : IDisposable
     public static async Task<SampleProcess> ServeAsync(
         string arguments, string? backend = null, string? tool = null, string? program = null, int port = 0)
     {
-        SampleProcess sample = Start(
-            string.Create(CultureInfo.InvariantCulture, $"--port {port} {arguments}"), backend, tool, program);
+        string where = arguments.Contains("--listen", StringComparison.Ordinal)
+            ? ""
+            : string.Create(CultureInfo.InvariantCulture, $"--port {port} ");
+        SampleProcess sample = Start($"{where}{arguments}", backend, tool, program);
         await Task.WhenAny(sample._listening.Task, sample.Process.WaitForExitAsync()).WaitAsync(s_patience);
         Assert.True(sample._listening.Task.IsCompleted, $"The server ended: {sample.Output}{sample.Errors}");
         return sample;
@@ -188,7 +190,7 @@ public sealed partial class SampleProcess : IDisposable
     [LibraryImport("libc", EntryPoint = "prlimit")]
     private static unsafe partial int ExchangeLimit(int pid, int resource, long* limits, long* old);
 
-    [GeneratedRegex(@"^listening on (?:tcp|udp)://127\.0\.0\.1:(\d+) with \w+, pid (\d+)$", RegexOptions.NonBacktracking)]
+    [GeneratedRegex(@"^listening on (?:tcp|tls|udp)://127\.0\.0\.1:(\d+) with \w+, pid (\d+)$", RegexOptions.NonBacktracking)]
     private static partial Regex Listening();
 
     [GeneratedRegex(@"^listening on unix:.+ with \w+, pid (\d+)$", RegexOptions.NonBacktracking)]
