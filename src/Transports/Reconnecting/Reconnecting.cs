@@ -75,9 +75,28 @@ public static class Reconnecting
                 loop, factory, watched => loop.CreateUnixConnectionAsync(watched, path, connectOptions), options);
         }
 
+        /// <summary>The same with an address of any kind that can be connected to again, so not an inherited descriptor.</summary>
+        /// <param name="factory">Makes the protocol of each connection; what it throws ends the client.</param>
+        /// <param name="address">The address.</param>
+        /// <param name="connectOptions">How each connection is made; null for the defaults.</param>
+        /// <param name="options">When it is made again, and who is told; null for the defaults.</param>
+        /// <exception cref="ArgumentException">Nobody can be connected to at the address again; an option is out of range.</exception>
+        /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
+        public ReconnectingClient CreateReconnectingClient(
+            Func<StreamProtocol> factory,
+            ServiceAddress address,
+            ConnectOptions? connectOptions = null,
+            ReconnectOptions? options = null)
+        {
+            ArgumentNullException.ThrowIfNull(factory);
+            Require(address, connectOptions);
+            return FromProtocol(
+                loop, factory, watched => loop.CreateConnectionAsync(watched, address, connectOptions), options);
+        }
+
         /// <summary>
         /// The same with a delegate that makes each connection, by whatever call of the toolkit's:
-        /// <c>() =&gt; loop.CreateConnectionAsync(() =&gt; new Feed(), address)</c>.
+        /// <c>() =&gt; ConnectAndLogInAsync(loop)</c>.
         /// </summary>
         /// <param name="connect">
         /// Makes one connection, in a scope that is cancelled when the client is stopped, so that the toolkit's waits end; others take
@@ -177,6 +196,27 @@ public static class Reconnecting
                 handler, () => loop.OpenUnixConnectionAsync(path, connectOptions, streamOptions), options);
         }
 
+        /// <summary>The same with an address of any kind that can be connected to again, so not an inherited descriptor.</summary>
+        /// <param name="handler">An asynchronous method, called for one connection after the other.</param>
+        /// <param name="address">The address.</param>
+        /// <param name="connectOptions">How each connection is made; null for the defaults.</param>
+        /// <param name="streamOptions">The limits of reading; null for the defaults.</param>
+        /// <param name="options">When it is made again, and who is told; null for the defaults.</param>
+        /// <exception cref="ArgumentException">Nobody can be connected to at the address again; an option is out of range.</exception>
+        /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
+        public ReconnectingClient CreateReconnectingClient(
+            Func<StreamConnection, Task> handler,
+            ServiceAddress address,
+            ConnectOptions? connectOptions = null,
+            StreamOptions? streamOptions = null,
+            ReconnectOptions? options = null)
+        {
+            Require(address, connectOptions);
+            streamOptions?.Validate();
+            return loop.CreateReconnectingClient(
+                handler, () => loop.OpenConnectionAsync(address, connectOptions, streamOptions), options);
+        }
+
         /// <summary>The same with a delegate that makes each connection.</summary>
         /// <param name="handler">An asynchronous method, called for one connection after the other.</param>
         /// <param name="connect">
@@ -226,6 +266,18 @@ public static class Reconnecting
         ArgumentNullException.ThrowIfNull(remoteEndPoint);
         TcpConnecting.RequirePort(remoteEndPoint.Port);
         TcpConnecting.Checked(options, host: null);
+    }
+
+    private static void Require(ServiceAddress address, ConnectOptions? options)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        address.Require(AddressUse.Connect, nameof(address));
+        if (address is DescriptorAddress or UdpAddress)
+        {
+            throw address.WrongKind("A client that connects again needs somebody who listens.", nameof(address));
+        }
+
+        options?.Validate();
     }
 
     private static Task<T> Required<T>(Task<T>? connecting)

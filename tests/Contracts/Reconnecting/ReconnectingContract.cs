@@ -53,7 +53,7 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
         int residents = loop.Host.ResidentCount;
         int handlers = 0;
         int answers = 0;
-        ReconnectingClient client = loop.CreateReconnectingUnixClient(
+        ReconnectingClient client = loop.CreateReconnectingClient(
             async connection =>
             {
                 handlers++;
@@ -69,7 +69,7 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
                     await loop.Delay(TimeSpan.FromMilliseconds(1));
                 }
             },
-            path,
+            new UnixAddress(path),
             options: Telling(s_quick));
         Task running = client.RunAsync();
         for (int kill = 0; kill < 3; kill++)
@@ -424,6 +424,12 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
         Assert.Throws<ArgumentOutOfRangeException>(() => loop.CreateReconnectingClient(MakeClient, "name", 0));
         Assert.Throws<ArgumentOutOfRangeException>(() => loop.CreateReconnectingClient(MakeClient, AnyPort));
         Assert.Throws<ArgumentException>(() => loop.CreateReconnectingUnixClient(MakeClient, new string('x', 200)));
+        foreach (string address in (string[])["fd:3", "udp://localhost:80", "systemd:name", "tcp://localhost:0", "tcp://:80"])
+        {
+            Assert.Throws<ArgumentException>(
+                () => loop.CreateReconnectingClient(MakeClient, ServiceAddress.Parse(address)));
+        }
+
         Assert.Throws<ArgumentOutOfRangeException>(
             () => loop.CreateReconnectingClient(MakeClient, "name", 80, new ConnectOptions { Timeout = TimeSpan.Zero }));
         Assert.Throws<ArgumentNullException>(() => loop.CreateReconnectingClient((Func<StreamConnection, Task>)null!, "name", 80));
