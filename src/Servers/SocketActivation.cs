@@ -67,7 +67,9 @@ public static partial class SocketActivation
             ActivatedSocket[] taken = [.. s_held.Where(HasTheName)];
             if (taken.Length == 0)
             {
-                string others = string.Join(", ", s_held.Select(socket => $"\"{LogText.Escape(socket.Name)}\"").Distinct(StringComparer.Ordinal));
+                string others = string.Join(
+                    ", ",
+                    s_held.Select(socket => $"\"{LogText.Escape(socket.Name)}\"").Distinct(StringComparer.Ordinal));
                 throw new AdoptFailedException(
                     SocketError.NotSocket,
                     $"No socket named \"{LogText.Escape(name)}\" was passed, or it was taken already. "
