@@ -79,7 +79,7 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
 
     /// <summary>
     /// The number of the attempt that is under way, or was the last, from one; counted anew after a connection that has lasted for
-    /// <see cref="ReconnectOptions.HealthyTime"/>. Zero before the first.
+    /// <see cref="ReconnectOptions.HealthyTime"/>. Zero before the first, and once such a connection is lost.
     /// </summary>
     public int Attempt { get; private set; }
 
@@ -284,6 +284,9 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
         finally
         {
             State = ReconnectState.Stopped;
+            RetryDelay = null;
+            NextAttemptAt = null;
+            _made = default;
             _loop.Host.RemoveResident(resident);
             End();
         }

@@ -193,7 +193,7 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
         }));
 
         Assert.True(running.IsCanceled);
-        Assert.Equal((ReconnectState.Stopped, null), (client.State, client.Transport));
+        Assert.Equal((ReconnectState.Stopped, null, null), (client.State, client.Transport, client.NextAttemptAt));
         if (server is not null)
         {
             await UntilAsync(loop, () => server.ConnectionCount == 0);
@@ -455,6 +455,7 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
         var reason = Assert.IsType<ConnectionException>(await waiting);
         Assert.Same(reason, protocol.Lost.Task.Result);
         Assert.Same(reason, await transport.WaitClosedAsync());
+        Assert.Throws<NotSupportedException>(() => _ = new WrongTransport(new TestProtocol()).WaitClosedAsync());
         await CancelScope.RunAsync(async scope =>
         {
             scope.Cancel();
