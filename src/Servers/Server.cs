@@ -43,7 +43,8 @@ public sealed class Server : IAsyncDisposable
         _addresses = options.MaxConnectionsPerAddress is null ? null : new PeerAddressCounts();
         _handshakes = options.Tls is { } tls ? new HandshakeQueue(tls.MaxHandshakes) : null;
         _listeners = [.. handles.Select(handle => new ConnectionListener(
-            loop, handle, factory, options.Tcp, _resident, context, options.Tls, _handshakes, options.MaxReceivedHandles))];
+            loop, handle, factory, options.Tcp, _resident, context, options.Tls, _handshakes, options.MaxReceivedHandles,
+            options.IsDiagnostics))];
         EndPoints = [.. _listeners.Select(listener => listener.LocalEndPoint).OfType<IPEndPoint>()];
         UnixEndPoint = _listeners.Select(listener => listener.LocalEndPoint).OfType<UnixDomainSocketEndPoint>().FirstOrDefault();
         loop.Host.AddResident(_resident);
@@ -322,7 +323,7 @@ public sealed class Server : IAsyncDisposable
     }
 
     /// <summary>The server as its loop and its listeners see it, which is nobody else's business.</summary>
-    private sealed class Resident(Server server) : ILoopResident, IListenerOwner
+    private sealed class Resident(Server server) : IDescribedResident<ServerInfo>, IListenerOwner
     {
         public int ResidentIndex { get; set; }
 
@@ -330,6 +331,23 @@ public sealed class Server : IAsyncDisposable
 
         public bool HasRoom => !server._closing
             && !(server._connections.Count + server.HandshakeCount >= server._options.MaxConnections);
+
+        public ServerInfo Describe() => new()
+        {
+            EndPoints = [.. server._listeners.Select(listener => listener.LocalEndPoint)],
+            State = server._closing ? ServerState.Closed
+                : !server.IsServing ? ServerState.Paused
+                : HasRoom ? ServerState.Serving
+                : ServerState.Full,
+            Connections = server.ConnectionCount,
+            MaxConnections = server._options.MaxConnections,
+            Handshakes = server.HandshakeCount,
+            Accepted = server.AcceptedCount,
+            Shed = server.ShedCount,
+            Limited = server.LimitedCount,
+            IsTls = server._options.Tls is not null,
+            IsDiagnostics = server._options.IsDiagnostics,
+        };
 
         public bool Admits(IoHandle connection)
         {

@@ -171,6 +171,12 @@ public abstract partial class IoBackend : IDisposable
     /// <summary>The same for several buffers, as if they were one.</summary>
     public abstract long TrySend(IoHandle handle, ReadOnlySpan<ReadOnlyMemory<byte>> buffers, out SocketError error);
 
+    /// <summary>
+    /// The user who runs this process, as the peers of its Unix sockets are told of it (<see cref="IoHandle.PeerIdentity"/>); null
+    /// where the system tells nobody.
+    /// </summary>
+    public virtual uint? UserId => OperatingSystem.IsLinux() ? Linux.Libc.EffectiveUser() : null;
+
     /// <summary>Whether descriptors can be passed over the Unix sockets of this backend.</summary>
     public virtual bool CanPassHandles => false;
 
