@@ -13,18 +13,19 @@ internal sealed class EchoDatagrams : DatagramProtocol
     private readonly TaskCompletionSource<Exception?> _lost = new();
 
     /// <summary>Serves until a signal, with the output and the exit codes of <see cref="ServerProgram"/>.</summary>
-    public static int Serve(LoopKind kind, string host, int port)
+    public static int Serve(LoopKind kind, string host, int port, string? diagnostics)
     {
         using ILoggerFactory loggers = LoggerFactory.Create(builder => builder.AddSimpleConsole().AddConsole(
             console => console.LogToStandardErrorThreshold = LogLevel.Trace));
         try
         {
             return EventLoop.Run(
-                loop => ServeAsync(loop, host, port),
+                loop => ServeAsync(loop, host, port, diagnostics),
                 new EventLoopOptions { Kind = kind, LoggerFactory = loggers, TaskDumpOnQuit = Console.Error });
         }
         catch (Exception exception) when (exception
-            is BackendUnavailableException or BackendFailedException or DatagramEndpointFailedException or ArgumentException)
+            is BackendUnavailableException or BackendFailedException or DatagramEndpointFailedException or ListenFailedException
+            or ArgumentException)
         {
             Console.Error.WriteLine(exception.Message);
             return 1;
@@ -41,13 +42,14 @@ internal sealed class EchoDatagrams : DatagramProtocol
 
     public override void ConnectionLost(Exception? reason) => _lost.TrySetResult(reason);
 
-    private static async Task<int> ServeAsync(EventLoop loop, string host, int port)
+    private static async Task<int> ServeAsync(EventLoop loop, string host, int port, string? diagnostics)
     {
         if (!IPAddress.TryParse(host, out IPAddress? address))
         {
             throw new ArgumentException("With --udp, --host is an IP address, such as 127.0.0.1 or ::1.");
         }
 
+        await using DiagnosticsServer? telling = diagnostics is null ? null : await loop.ServeDiagnosticsAsync(diagnostics);
         (DatagramTransport transport, EchoDatagrams echo) = await loop.CreateDatagramEndpointAsync(
             () => new EchoDatagrams(),
             new DatagramOptions { LocalEndPoint = new IPEndPoint(address, port) });

@@ -11,6 +11,7 @@ Option<int> port = Arguments.Port(8888);
 Option<string> loop = Arguments.Loop();
 Option<bool> systemd = Arguments.Systemd();
 Option<string?> unix = Arguments.Unix();
+Option<string?> diagnostics = Arguments.Diagnostics();
 var style = new Option<string>("--style")
 {
     Description = "A protocol that is handed the bytes, or hands out the buffer for them, or a coroutine that reads.",
@@ -46,7 +47,7 @@ var udp = new Option<bool>("--udp") { Description = "Echo datagrams of UDP, each
 var overUdp = new Option<bool>("--udp") { Description = "Send each line as a datagram, and say which were not answered." };
 
 Option[] ofStreams = [unix, systemd, style, lines, frame, ignoreBackpressure, idle, max, tls, startTls];
-Option[] serving = [host, port, loop, udp, .. ofStreams];
+Option[] serving = [host, port, loop, udp, diagnostics, .. ofStreams];
 var serve = new Command("serve", "Echo what clients send (the default).");
 var client = new Command("client", "Send standard input to a server, and print what comes back.")
 {
@@ -114,7 +115,8 @@ int Serve(ParseResult result)
 {
     if (result.GetValue(udp))
     {
-        return EchoDatagrams.Serve(result.GetLoopKind(loop), result.GetValue(host)!, result.GetValue(port));
+        return EchoDatagrams.Serve(
+            result.GetLoopKind(loop), result.GetValue(host)!, result.GetValue(port), result.GetValue(diagnostics));
     }
 
     var settings = new EchoSettings
@@ -146,5 +148,5 @@ int Serve(ParseResult result)
             : on.CreateServerAsync(Create, address, number, options);
 
         StreamProtocol Create() => upgrade is null ? EchoProtocol.Create(on, settings) : new StartTlsEchoProtocol(upgrade);
-    });
+    }, diagnostics: result.GetValue(diagnostics));
 }
