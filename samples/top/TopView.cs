@@ -11,6 +11,9 @@ namespace Toolkit.Samples.Top;
 /// </summary>
 internal sealed class TopView(TopSettings settings, TransportOrder order, Answer now, Answer before)
 {
+    /// <summary>A callback of so many seconds is worth a line.</summary>
+    private const double Slow = 0.05;
+
     private static readonly Style s_plain = Style.Plain;
     private static readonly Style s_dim = new(decoration: Decoration.Dim);
     private static readonly Style s_bold = new(decoration: Decoration.Bold);
@@ -23,15 +26,18 @@ internal sealed class TopView(TopSettings settings, TransportOrder order, Answer
 
     /// <summary>How many lines are there besides the transports and the tasks.</summary>
     public int FixedLines
-        => 1 + 2 + now.Loops.Length + 2 + now.Loops.Sum(loop => loop.Servers.Count(IsShown)) + 3 + 1 + now.Loops.Sum(loop => loop.Circles.Length);
+        => 10 + SlowLoops.Length + now.Loops.Sum(loop => 1 + loop.Servers.Count(IsShown) + loop.Circles.Length);
 
     /// <summary>How many tasks, groups and scopes there are.</summary>
     public int TaskCount => now.Loops.Sum(loop => loop.Tasks.Length);
+
+    private LoopAnswer[] SlowLoops => [.. now.Loops.Where(loop => loop.Metrics?.LongestCallback >= Slow)];
 
     /// <summary>Makes the picture, with so many rows at most.</summary>
     public IRenderable Render(int transportRows, int taskRows) => new Rows(
         RenderTitle(),
         RenderLoops(),
+        RenderSlow(),
         Text.Empty,
         RenderServers(),
         Text.Empty,
@@ -124,6 +130,9 @@ internal sealed class TopView(TopSettings settings, TransportOrder order, Answer
 
         return table;
     }
+
+    private Rows RenderSlow() => new(SlowLoops.Select(loop => new Text(
+        $"{Safe(loop.Name)}: {Time(loop.Metrics!.LongestCallback)} in {Safe(loop.Metrics.LongestCallbackName)}", s_mark)));
 
     private static Text Busy(MetricsAnswer? now, MetricsAnswer? before)
     {

@@ -125,3 +125,7 @@ public sealed class ChaosSimulatedTlsFlowControlTests() : TcpFlowControlContract
 public sealed class ChaosEpollHandlePassingTests() : HandlePassingContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosSimulatedUnixSocketTests() : UnixSocketContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollDiagnosticsTests() : DiagnosticsContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosSimulatedDiagnosticsTests() : DiagnosticsContract(LoopUnderTest.ChaosSimulated);

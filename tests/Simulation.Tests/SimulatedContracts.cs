@@ -78,3 +78,5 @@ public sealed class SimulatedTlsReentrancyMatrixTests() : ReentrancyMatrixContra
 public sealed class SimulatedHandlePassingTests() : HandlePassingContract(LoopKind.Simulated);
 
 public sealed class SimulatedUnixSocketTests() : UnixSocketContract(LoopKind.Simulated);
+
+public sealed class SimulatedDiagnosticsTests() : DiagnosticsContract(LoopKind.Simulated);

@@ -43,6 +43,7 @@ internal sealed class DiagnosticsConversation : IDisposable
         IDisposable[] measurements = [.. _loops.Select(each => each.Loop.Host.MeasureTimes())];
         try
         {
+            await DiagnosticsWarmth.WarmUpAsync(_loop);
             while (await ReadAsync(draining) is { } line)
             {
                 await AnswerAsync(line);

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Toolkit.Transports;
 
 namespace Toolkit;
 
@@ -40,6 +41,16 @@ public static class DiagnosticsServing
         {
             options ??= DiagnosticsOptions.Default;
             options.Validate();
+            ArgumentException.ThrowIfNullOrEmpty(path);
+            if (path[0] is '\0' or '@')
+            {
+                throw new ArgumentException(
+                    "Diagnostics are for those whom the mode of a file lets in, and an abstract name has none. Use a path; ./@ is one.",
+                    nameof(path));
+            }
+
+            _ = UnixName.Parse(path, allowsAbstract: false, nameof(path));
+            loop.Host.VerifyRunning();
             return DiagnosticsServer.StartAsync(loop, path, options);
         }
     }
