@@ -9,6 +9,7 @@ Option<string> loop = Arguments.Loop();
 Option<bool> systemd = Arguments.Systemd();
 Option<ServiceAddress[]> listen = Arguments.Listen();
 Option<ServiceAddress[]> connect = Arguments.Connect();
+Option<string?> diagnostics = Arguments.Diagnostics();
 var flood = new Option<double>("--flood")
 {
     Description = "How many lines a second a member may say for long; 0 for any number.",
@@ -33,7 +34,7 @@ messages.Require(value => value is >= 1 and <= 100_000_000, "--messages is 1 to 
 Option<string[]> tls = Arguments.Certificate("--tls", "Speak TLS, with a certificate and its key in PEM files.");
 var serve = new Command("serve", "Serve people who connect with nc or telnet (the default).")
 {
-    host, port, listen, loop, systemd, flood, firstByte, idle, perAddress, tls,
+    host, port, listen, loop, systemd, flood, firstByte, idle, perAddress, tls, diagnostics,
 };
 var load = new Command("load", "Talk to a running server, and check that everybody in a room hears the same in the same order.")
 {
@@ -73,7 +74,8 @@ int Serve(ParseResult result)
             ? hall.ListenAsync(on, ServerProgram.InheritedSockets(), result.GetTls(tls))
             : addresses.Length > 0 ? hall.ListenAsync(on, addresses, result.GetTls(tls))
             : hall.ListenAsync(on, result.GetValue(host)!, result.GetValue(port), result.GetTls(tls)),
-        hall.DrainAsync);
+        hall.DrainAsync,
+        result.GetValue(diagnostics));
 }
 
 static Option<double> Seconds(string name, string description, TimeSpan? defaultTime)

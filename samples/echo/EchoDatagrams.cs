@@ -12,18 +12,19 @@ internal sealed class EchoDatagrams : DatagramProtocol
     private readonly TaskCompletionSource<Exception?> _lost = new();
 
     /// <summary>Serves until a signal, with the output and the exit codes of <see cref="ServerProgram"/>.</summary>
-    public static int Serve(LoopKind kind, ServiceAddress? address, string host, int port)
+    public static int Serve(LoopKind kind, ServiceAddress? address, string host, int port, string? diagnostics)
     {
         using ILoggerFactory loggers = LoggerFactory.Create(builder => builder.AddSimpleConsole().AddConsole(
             console => console.LogToStandardErrorThreshold = LogLevel.Trace));
         try
         {
             return EventLoop.Run(
-                loop => ServeAsync(loop, address ?? new UdpAddress(host, port)),
+                loop => ServeAsync(loop, address ?? new UdpAddress(host, port), diagnostics),
                 new EventLoopOptions { Kind = kind, LoggerFactory = loggers, TaskDumpOnQuit = Console.Error });
         }
         catch (Exception exception) when (exception
-            is BackendUnavailableException or BackendFailedException or DatagramEndpointFailedException or ArgumentException)
+            is BackendUnavailableException or BackendFailedException or DatagramEndpointFailedException or ListenFailedException
+            or ArgumentException)
         {
             Console.Error.WriteLine(exception.Message);
             return 1;
@@ -40,8 +41,9 @@ internal sealed class EchoDatagrams : DatagramProtocol
 
     public override void ConnectionLost(Exception? reason) => _lost.TrySetResult(reason);
 
-    private static async Task<int> ServeAsync(EventLoop loop, ServiceAddress address)
+    private static async Task<int> ServeAsync(EventLoop loop, ServiceAddress address, string? diagnostics)
     {
+        await using DiagnosticsServer? telling = diagnostics is null ? null : await loop.ServeDiagnosticsAsync(diagnostics);
         (DatagramTransport transport, EchoDatagrams echo) = await loop.CreateDatagramEndpointAsync(
             () => new EchoDatagrams(), local: address);
         Console.Out.WriteLine(

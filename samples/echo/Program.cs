@@ -13,6 +13,7 @@ Option<bool> systemd = Arguments.Systemd();
 Option<string?> unix = Arguments.Unix();
 Option<ServiceAddress[]> listen = Arguments.Listen();
 Option<ServiceAddress[]> connect = Arguments.Connect();
+Option<string?> diagnostics = Arguments.Diagnostics();
 var style = new Option<string>("--style")
 {
     Description = "A protocol that is handed the bytes, or hands out the buffer for them, or a coroutine that reads.",
@@ -48,7 +49,7 @@ var udp = new Option<bool>("--udp") { Description = "Echo datagrams of UDP, each
 var overUdp = new Option<bool>("--udp") { Description = "Send each line as a datagram, and say which were not answered." };
 
 Option[] ofStreams = [unix, systemd, style, lines, frame, ignoreBackpressure, idle, max, tls, startTls];
-Option[] serving = [host, port, listen, loop, udp, .. ofStreams];
+Option[] serving = [host, port, listen, loop, udp, diagnostics, .. ofStreams];
 var serve = new Command("serve", "Echo what clients send (the default).");
 var client = new Command("client", "Send standard input to a server, and print what comes back.")
 {
@@ -131,7 +132,11 @@ int Serve(ParseResult result)
     if (result.GetValue(udp) || addresses is [UdpAddress])
     {
         return EchoDatagrams.Serve(
-            result.GetLoopKind(loop), addresses.FirstOrDefault(), result.GetValue(host)!, result.GetValue(port));
+            result.GetLoopKind(loop),
+            addresses.FirstOrDefault(),
+            result.GetValue(host)!,
+            result.GetValue(port),
+            result.GetValue(diagnostics));
     }
 
     var settings = new EchoSettings
@@ -165,5 +170,5 @@ int Serve(ParseResult result)
             : on.CreateServerAsync(Create, address, number, options);
 
         StreamProtocol Create() => upgrade is null ? EchoProtocol.Create(on, settings) : new StartTlsEchoProtocol(upgrade);
-    });
+    }, diagnostics: result.GetValue(diagnostics));
 }

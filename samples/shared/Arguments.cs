@@ -93,6 +93,12 @@ internal static class Arguments
         }
     }
 
+    public static Option<string?> Diagnostics() => new("--diagnostics")
+    {
+        Description = "The path of a Unix socket that tells this user, and root, what the process does; see samples/top.",
+        HelpName = "PATH",
+    };
+
     /// <summary>A certificate and its key, as two files in PEM.</summary>
     public static Option<string[]> Certificate(string name, string description) => new(name)
     {

@@ -22,16 +22,20 @@ internal static class ServerProgram
     /// <param name="kind">The kind of loop.</param>
     /// <param name="listen">Makes the server.</param>
     /// <param name="drain">Ends the server within the time that it is given; null for <see cref="Server.DrainAsync"/>.</param>
+    /// <param name="diagnostics">Where to tell what the process does; null for nowhere.</param>
     /// <returns>The exit code: 0 for a drain, 1 for an abort or when it cannot be.</returns>
     public static int Run(
-        LoopKind kind, Func<EventLoop, Task<Server>> listen, Func<Server, TimeSpan, Task>? drain = null)
+        LoopKind kind,
+        Func<EventLoop, Task<Server>> listen,
+        Func<Server, TimeSpan, Task>? drain = null,
+        string? diagnostics = null)
     {
         using ILoggerFactory loggers = LoggerFactory.Create(builder => builder.AddSimpleConsole().AddConsole(
             console => console.LogToStandardErrorThreshold = LogLevel.Trace));
         try
         {
             return EventLoop.Run(
-                loop => ServeAsync(loop, listen, drain ?? (static (server, time) => server.DrainAsync(time))),
+                loop => ServeAsync(loop, listen, drain ?? (static (server, time) => server.DrainAsync(time)), diagnostics),
                 new EventLoopOptions { Kind = kind, LoggerFactory = loggers, TaskDumpOnQuit = Console.Error });
         }
         catch (Exception exception) when (exception
@@ -44,8 +48,9 @@ internal static class ServerProgram
     }
 
     private static async Task<int> ServeAsync(
-        EventLoop loop, Func<EventLoop, Task<Server>> listen, Func<Server, TimeSpan, Task> drain)
+        EventLoop loop, Func<EventLoop, Task<Server>> listen, Func<Server, TimeSpan, Task> drain, string? diagnostics)
     {
+        await using DiagnosticsServer? telling = diagnostics is null ? null : await loop.ServeDiagnosticsAsync(diagnostics);
         Server server = await listen(loop);
         foreach (ServiceAddress address in server.Addresses)
         {

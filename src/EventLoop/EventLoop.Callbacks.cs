@@ -67,8 +67,9 @@ public sealed partial class EventLoop
     /// <summary>A callback has run that was timed.</summary>
     internal void OnTimed(long entered, CallbackName name, CallbackHandle? handle)
     {
-        long took = Clock.Now - entered;
-        Statistics.OnCallback(took, name);
+        long now = Clock.Now;
+        long took = now - entered;
+        Statistics.OnCallback(now, took, name);
         if (IsDebug && took >= _slowTicks)
         {
             ReportSlow(took, name.ToString(), handle);

@@ -44,6 +44,20 @@ public sealed partial class EventLoop
         return TaskDump.Of(this);
     }
 
+    /// <summary>
+    /// The tasks as data: the tree of tasks, groups and scopes, and what each waits for. It takes a microsecond or two for each,
+    /// during which nothing else runs. Loop thread only.
+    /// </summary>
+    /// <param name="maxEntries">How many entries to describe at most; of those that are left out, the tasks are counted.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The number is not positive.</exception>
+    /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
+    public TaskTree DescribeTasks(int maxEntries = int.MaxValue)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxEntries);
+        VerifyOwnership();
+        return TaskTreeWalk.Of(this, maxEntries);
+    }
+
     /// <summary>How many tasks have not ended.</summary>
     internal int TaskCount { get; private set; }
 

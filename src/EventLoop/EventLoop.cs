@@ -169,6 +169,11 @@ public sealed partial class EventLoop : IDisposable
     /// </summary>
     public TimeProvider TimeProvider { get; }
 
+    /// <summary>
+    /// What the loop has done and holds, in numbers, as it was a moment ago. Any thread, also while a callback holds up the loop's.
+    /// </summary>
+    public LoopCounters Counters => Statistics.Read();
+
     /// <summary>What transports need of the loop; users of transports do not.</summary>
     public LoopHost Host { get; }
 
@@ -200,7 +205,7 @@ public sealed partial class EventLoop : IDisposable
     {
         Statistics.Iterations++;
         bool wasTimed = IsTimed;
-        IsTimed = IsDebug || LoopMetrics.AreTimesWanted;
+        IsTimed = IsDebug || LoopMetrics.AreTimesWanted || Statistics.IsWatched;
         if (IsTimed != wasTimed)
         {
             Statistics.Forget();
@@ -230,9 +235,11 @@ public sealed partial class EventLoop : IDisposable
         {
             if (IsTimed && ran == 1)
             {
-                LoopMetrics.OnTimersDue(this, Clock.Now - timer!.When.Ticks);
+                long now = Clock.Now;
+                Statistics.OnTimersDue(now, now - timer!.When.Ticks);
             }
 
+            Statistics.TimersFired++;
             RunTimer(timer!);
             if (ran % CallbacksPerFlush == 0)
             {
@@ -247,6 +254,7 @@ public sealed partial class EventLoop : IDisposable
     {
         TakePosts();
         int ready = _ready.Count;
+        Statistics.Callbacks += ready;
         for (int ran = 1; ran <= ready; ran++)
         {
             _ready.Dequeue(out Action<object?> callback, out object? state);
@@ -312,11 +320,13 @@ public sealed partial class EventLoop : IDisposable
 
     private int Poll(long until)
     {
-        if (!IsTimed)
-        {
-            return PollUntimed(until);
-        }
+        int told = IsTimed ? PollTimed(until) : PollUntimed(until);
+        Statistics.Completions += told;
+        return told;
+    }
 
+    private int PollTimed(long until)
+    {
         // What is told after a wait is work from the first callback on (CallbackScope), and otherwise from the end of the poll.
         Statistics.EndWork(Clock.Now);
         int told = PollUntimed(until);

@@ -55,7 +55,8 @@ public sealed class Server : IAsyncDisposable
             ? new HandshakeQueue(tls.MaxHandshakes)
             : null;
         _listeners = [.. handles.Select(each => new ConnectionListener(
-            loop, each.Handle, factory, options.Tcp, _resident, context, each.Tls, _handshakes, options.MaxReceivedHandles))];
+            loop, each.Handle, factory, options.Tcp, _resident, context, each.Tls, _handshakes, options.MaxReceivedHandles,
+            options.IsDiagnostics))];
         Addresses = [.. handles.Select((each, i) => each.AddressOf(_listeners[i].LocalEndPoint)).OfType<ServiceAddress>()];
         EndPoints = [.. _listeners.Select(listener => listener.LocalEndPoint).OfType<IPEndPoint>()];
         UnixEndPoint = _listeners.Select(listener => listener.LocalEndPoint).OfType<UnixDomainSocketEndPoint>().FirstOrDefault();
@@ -342,7 +343,7 @@ public sealed class Server : IAsyncDisposable
     }
 
     /// <summary>The server as its loop and its listeners see it, which is nobody else's business.</summary>
-    private sealed class Resident(Server server) : ILoopResident, IListenerOwner
+    private sealed class Resident(Server server) : IDescribedResident<ServerInfo>, IListenerOwner
     {
         public int ResidentIndex { get; set; }
 
@@ -350,6 +351,23 @@ public sealed class Server : IAsyncDisposable
 
         public bool HasRoom => !server._closing
             && !(server._connections.Count + server.HandshakeCount >= server._options.MaxConnections);
+
+        public ServerInfo Describe() => new()
+        {
+            EndPoints = [.. server._listeners.Select(listener => listener.LocalEndPoint)],
+            State = server._closing ? ServerState.Closed
+                : !server.IsServing ? ServerState.Paused
+                : HasRoom ? ServerState.Serving
+                : ServerState.Full,
+            Connections = server.ConnectionCount,
+            MaxConnections = server._options.MaxConnections,
+            Handshakes = server.HandshakeCount,
+            Accepted = server.AcceptedCount,
+            Shed = server.ShedCount,
+            Limited = server.LimitedCount,
+            IsTls = server._handshakes is not null,
+            IsDiagnostics = server._options.IsDiagnostics,
+        };
 
         public bool Admits(IoHandle connection)
         {

@@ -76,6 +76,9 @@ public sealed record ServerOptions
     /// <summary>How the connections behave.</summary>
     public TcpOptions Tcp { get; init; } = TcpOptions.Default;
 
+    /// <summary>Whether its connections are there because somebody looks at the process.</summary>
+    internal bool IsDiagnostics { get; init; }
+
     internal void Validate()
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(Backlog, nameof(Backlog));

@@ -12,16 +12,18 @@ internal sealed class StreamHandlers
     private readonly EventLoop _loop;
     private readonly Func<StreamConnection, Task> _handler;
     private readonly StreamOptions? _options;
+    private readonly string? _name;
     private readonly Future _stopped;
     private readonly Action<LoopTask, object> _ended;
     private TaskGroup? _group;
 
     /// <summary>Makes the group. It lives until <see cref="Stop"/>, or until the loop ends.</summary>
-    public StreamHandlers(EventLoop loop, Func<StreamConnection, Task> handler, StreamOptions? options)
+    public StreamHandlers(EventLoop loop, Func<StreamConnection, Task> handler, StreamOptions? options, string? name)
     {
         _loop = loop;
         _handler = handler;
         _options = options;
+        _name = name;
         _stopped = new Future(loop);
         _ended = OnEnded;
         _ = loop.CreateTask(
@@ -30,7 +32,7 @@ internal sealed class StreamHandlers
                 _group = group;
                 await _stopped;
             }),
-            "handlers of a server",
+            name ?? "handlers of a server",
             eager: true);
     }
 
@@ -62,7 +64,7 @@ internal sealed class StreamHandlers
 
     private void Start(StreamConnection connection)
     {
-        _ = LoopHost.StartSupervised(_group!, () => _handler(connection), name: null, _ended, connection);
+        _ = LoopHost.StartSupervised(_group!, () => _handler(connection), _name, _ended, connection);
         Count++;
     }
 

@@ -88,12 +88,13 @@ public static class StreamServing
         EventLoop loop,
         Func<StreamConnection, Task> handler,
         StreamOptions? streamOptions,
-        Func<Func<StreamProtocol>, Task<Server>> listen)
+        Func<Func<StreamProtocol>, Task<Server>> listen,
+        string? name = null)
     {
         ArgumentNullException.ThrowIfNull(handler);
         streamOptions?.Validate();
         loop.Host.VerifyRunning();
-        var handlers = new StreamHandlers(loop, handler, streamOptions);
+        var handlers = new StreamHandlers(loop, handler, streamOptions, name);
         try
         {
             Server server = await listen(handlers.CreateProtocol);

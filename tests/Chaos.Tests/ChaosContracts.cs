@@ -149,3 +149,7 @@ public sealed class ChaosEpollSendFileTests() : SendFileContract(LoopUnderTest.C
 public sealed class ChaosUringSendFileTests() : SendFileContract(LoopUnderTest.ChaosUring);
 
 public sealed class ChaosSimulatedSendFileTests() : SendFileContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollDiagnosticsTests() : DiagnosticsContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosSimulatedDiagnosticsTests() : DiagnosticsContract(LoopUnderTest.ChaosSimulated);

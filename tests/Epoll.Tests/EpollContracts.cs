@@ -108,3 +108,5 @@ public sealed class EpollSendFileTests() : SendFileContract(LoopKind.Epoll);
 public sealed class EpollTlsSendFileTests() : SendFileContract(LoopKind.Epoll.OverTls());
 
 public sealed class EpollUnixSendFileTests() : SendFileContract(LoopUnderTest.EpollOverUnix);
+
+public sealed class EpollDiagnosticsTests() : DiagnosticsContract(LoopKind.Epoll);

@@ -98,3 +98,5 @@ public sealed class PortableHandlePassingTests() : HandlePassingContract(LoopKin
 public sealed class PortableUnixSocketTests() : UnixSocketContract(LoopKind.Portable);
 
 public sealed class PortableSendFileTests() : SendFileContract(LoopKind.Portable);
+
+public sealed class PortableDiagnosticsTests() : DiagnosticsContract(LoopKind.Portable);

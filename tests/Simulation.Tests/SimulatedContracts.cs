@@ -92,3 +92,5 @@ public sealed class SimulatedUnixSocketTests() : UnixSocketContract(LoopKind.Sim
 public sealed class SimulatedSendFileTests() : SendFileContract(LoopKind.Simulated);
 
 public sealed class SimulatedTlsSendFileTests() : SendFileContract(LoopKind.Simulated.OverTls());
+
+public sealed class SimulatedDiagnosticsTests() : DiagnosticsContract(LoopKind.Simulated);

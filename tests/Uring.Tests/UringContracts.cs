@@ -104,3 +104,5 @@ public sealed class UringHandlePassingTests() : HandlePassingContract(LoopKind.U
 public sealed class UringUnixSocketTests() : UnixSocketContract(LoopKind.Uring);
 
 public sealed class UringSendFileTests() : SendFileContract(LoopKind.Uring);
+
+public sealed class UringDiagnosticsTests() : DiagnosticsContract(LoopKind.Uring);

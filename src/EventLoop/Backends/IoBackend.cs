@@ -191,6 +191,12 @@ public abstract partial class IoBackend : IDisposable
         return 0;
     }
 
+    /// <summary>
+    /// The user who runs this process, as the peers of its Unix sockets are told of it (<see cref="IoHandle.PeerIdentity"/>); null
+    /// where the system tells nobody.
+    /// </summary>
+    public virtual uint? UserId => OperatingSystem.IsLinux() ? Linux.Libc.EffectiveUser() : null;
+
     /// <summary>Whether descriptors can be passed over the Unix sockets of this backend.</summary>
     public virtual bool CanPassHandles => false;
 

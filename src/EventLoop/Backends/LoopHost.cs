@@ -30,6 +30,16 @@ public interface ILoopResident
     void OnLoopShutdownExpired();
 }
 
+/// <summary>A resident that can say what it is and how it stands, for those who look on.</summary>
+/// <typeparam name="TInfo">
+/// What it is told as, a value: <c>TransportInfo</c> of what carries bytes, <c>ServerInfo</c> of what listens.
+/// </typeparam>
+public interface IDescribedResident<out TInfo> : ILoopResident
+{
+    /// <summary>How it stands at this moment. Changes nothing, calls no user code, and does not throw.</summary>
+    TInfo Describe();
+}
+
 /// <summary>
 /// What a transport needs of its loop, and a user of transports does not: the backend, the flush of joined writes, the
 /// way into user code, and a place among the loop's residents. Loop thread only, except <see cref="TryPost"/>.
@@ -116,6 +126,34 @@ public sealed class LoopHost
 
     /// <summary>How many residents the loop has.</summary>
     public int ResidentCount => _residents.Count;
+
+    /// <summary>
+    /// The residents at this moment, as a copy. Who has many to describe does so over several turns, and asks of each whether it
+    /// is still there (<see cref="IsResident"/>).
+    /// </summary>
+    /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
+    public IReadOnlyList<ILoopResident> Residents
+    {
+        get
+        {
+            _loop.VerifyAccess();
+            return SnapshotResidents();
+        }
+    }
+
+    /// <summary>Whether it lives on this loop still.</summary>
+    public bool IsResident(ILoopResident resident)
+    {
+        ArgumentNullException.ThrowIfNull(resident);
+        int index = resident.ResidentIndex;
+        return index >= 0 && index < _residents.Count && _residents[index] == resident;
+    }
+
+    /// <summary>
+    /// Has the loop measure what takes the time of day (<see cref="LoopCounters.BusyTime"/> and its relatives), from the next
+    /// iteration on, until the result is disposed. Any thread.
+    /// </summary>
+    public IDisposable MeasureTimes() => new TimeMeasurement(_loop);
 
     /// <summary>What goes through the loop's connections; whoever moves bytes counts them.</summary>
     public LoopTraffic Traffic { get; } = new();
@@ -217,6 +255,19 @@ public sealed class LoopHost
     }
 
     internal ILoopResident[] SnapshotResidents() => [.. _residents];
+
+    private sealed class TimeMeasurement : IDisposable
+    {
+        private EventLoop? _loop;
+
+        public TimeMeasurement(EventLoop loop)
+        {
+            _loop = loop;
+            loop.Statistics.Watch(1);
+        }
+
+        public void Dispose() => Interlocked.Exchange(ref _loop, null)?.Statistics.Watch(-1);
+    }
 }
 
 /// <summary>The time during which user code runs; made by <see cref="LoopHost.EnterUserCode"/>.</summary>

@@ -4,7 +4,11 @@ namespace Toolkit.Diagnostics;
 internal sealed class LoopStatistics(EventLoop loop)
 {
     private Longest? _longest;
+    private RecentPeak _recentLongest; // not read-only, and not copied
+    private RecentPeak _recentLag;
     private long _busySince;
+    private long _busy;
+    private int _watchers;
 
     /// <summary>Which loop it is.</summary>
     public KeyValuePair<string, object?>[] Tags { get; } =
@@ -16,6 +20,21 @@ internal sealed class LoopStatistics(EventLoop loop)
     public long Iterations { get; set; }
 
     public long Errors { get; set; }
+
+    /// <summary>How many callbacks of the ready queue have run.</summary>
+    public long Callbacks { get; set; }
+
+    /// <summary>How many timers have fired.</summary>
+    public long TimersFired { get; set; }
+
+    /// <summary>How many completions of I/O were told.</summary>
+    public long Completions { get; set; }
+
+    /// <summary>Whether somebody wants times to be measured who listens to no instrument; any thread.</summary>
+    public bool IsWatched => Volatile.Read(ref _watchers) > 0;
+
+    /// <summary>Somebody wants times to be measured, or does so no more; any thread.</summary>
+    public void Watch(int change) => Interlocked.Add(ref _watchers, change);
 
     /// <summary>The loop works, and does not wait: from now on, unless it did so before.</summary>
     public void BeginWork(long now)
@@ -32,6 +51,7 @@ internal sealed class LoopStatistics(EventLoop loop)
         if (_busySince != 0)
         {
             LoopMetrics.OnWorked(loop, now - _busySince);
+            _busy += now - _busySince;
             _busySince = 0;
         }
     }
@@ -39,9 +59,24 @@ internal sealed class LoopStatistics(EventLoop loop)
     /// <summary>Nobody measures any more.</summary>
     public void Forget() => _busySince = 0;
 
-    /// <summary>A callback has taken so long. Its name is asked for only when it matters.</summary>
-    public void OnCallback(long ticks, CallbackName name)
+    /// <summary>The first of the timers that are due is so late.</summary>
+    public void OnTimersDue(long now, long lateTicks)
     {
+        LoopMetrics.OnTimersDue(loop, lateTicks);
+        if (_recentLag.IsPassedBy(now, lateTicks))
+        {
+            _recentLag.Set(now, lateTicks, null);
+        }
+    }
+
+    /// <summary>A callback has taken so long. Its name is asked for only when it matters.</summary>
+    public void OnCallback(long now, long ticks, CallbackName name)
+    {
+        if (_recentLongest.IsPassedBy(now, ticks))
+        {
+            _recentLongest.Set(now, ticks, name.ToString());
+        }
+
         if (ticks > (Volatile.Read(ref _longest)?.Ticks ?? 0))
         {
             Volatile.Write(ref _longest, new Longest(ticks, name.ToString()));
@@ -51,6 +86,45 @@ internal sealed class LoopStatistics(EventLoop loop)
     /// <summary>The longest callback since the last call; any thread.</summary>
     public (long Ticks, string? Name) TakeLongest()
         => Interlocked.Exchange(ref _longest, null) is { } longest ? (longest.Ticks, longest.Name) : default;
+
+    /// <summary>All that is known of the loop in numbers, as it was a moment ago; any thread.</summary>
+    public LoopCounters Read()
+    {
+        Backends.LoopTraffic traffic = loop.Host.Traffic;
+        long now = loop.Clock.Now;
+        var counters = new LoopCounters
+        {
+            Time = new TimeSpan(now),
+            Iterations = Iterations,
+            Callbacks = Callbacks,
+            TimersFired = TimersFired,
+            Completions = Completions,
+            Errors = Errors,
+            ReadyCallbacks = loop.ReadyCount,
+            Timers = loop.Timers.Count,
+            ThreadWork = loop.ThreadWork,
+            TasksCreated = loop.TasksCreated,
+            ActiveTasks = loop.TaskCount,
+            ConnectionsMade = traffic.ConnectionsMade,
+            ActiveConnections = traffic.ActiveConnections,
+            BytesReceived = traffic.BytesReceived,
+            BytesSent = traffic.BytesSent,
+        };
+        if (!loop.IsTimed)
+        {
+            return counters;
+        }
+
+        long since = Volatile.Read(ref _busySince);
+        (long longest, string? name) = _recentLongest.Read(now);
+        return counters with
+        {
+            BusyTime = new TimeSpan(_busy + (since == 0 ? 0 : Math.Max(0, now - since))),
+            LongestLag = new TimeSpan(_recentLag.Read(now).Ticks),
+            LongestCallback = new TimeSpan(longest),
+            LongestCallbackName = name,
+        };
+    }
 
     private sealed record Longest(long Ticks, string Name);
 }

@@ -20,7 +20,7 @@ namespace Toolkit.Transports;
 /// it says to a send is told by a post, because a send never calls back.
 /// </para>
 /// </remarks>
-internal sealed partial class DatagramSocketTransport : DatagramTransport, IDatagramReceiver, ILoopResident
+internal sealed partial class DatagramSocketTransport : DatagramTransport, IDatagramReceiver, IDescribedResident<TransportInfo>
 {
     /// <summary>
     /// UDP has 16 bits for the length of a datagram with its header of 8, and IPv4 for that with its own of 20.
@@ -182,6 +182,26 @@ internal sealed partial class DatagramSocketTransport : DatagramTransport, IData
         VerifyAccess();
         Abort(CloseReason.LocalAbort, null);
     }
+
+    TransportInfo IDescribedResident<TransportInfo>.Describe() => new()
+    {
+        Id = Id,
+        Kind = _family == AddressFamily.Unix ? TransportKind.UnixDatagram : TransportKind.Udp,
+        State = _state switch
+        {
+            State.Open => TransportState.Open,
+            State.Closing => TransportState.Closing,
+            _ => TransportState.Lost,
+        },
+        LocalEndPoint = LocalEndPoint,
+        RemoteEndPoint = RemoteEndPoint,
+        Age = _loop.TimeProvider.GetUtcNow() - StartTime,
+        BytesReceived = _bytesReceived,
+        BytesSent = _bytesSent,
+        UnsentBytes = UnsentBytes,
+        IsReadingPaused = _readingPaused,
+        IsWritingPaused = _writingPaused,
+    };
 
     void ILoopResident.OnLoopShutdown()
     {

@@ -12,11 +12,12 @@ namespace Toolkit.Transports;
 /// not yet read: of 300,000 bytes that a server had written and closed behind, 128,000 arrived. The transport and its
 /// protocol are not kept for this; their receive operation is taken over as it stands.
 /// </remarks>
-internal sealed class LingeringClose : IReceiver, ILoopResident
+internal sealed class LingeringClose : IReceiver, IDescribedResident<TransportInfo>
 {
     private readonly EventLoop _loop;
     private readonly ReceiveOperation _receive;
     private readonly TimerHandle _limit;
+    private readonly TimeSpan _limitTime;
     private long _bytesLeft;
 
     public LingeringClose(EventLoop loop, ReceiveOperation receive, TcpOptions options)
@@ -24,6 +25,7 @@ internal sealed class LingeringClose : IReceiver, ILoopResident
         _loop = loop;
         _receive = receive;
         _bytesLeft = options.DiscardLimit;
+        _limitTime = options.LingerTime;
         _receive.Receiver = this;
         loop.Host.AddResident(this);
         _limit = loop.UnsafeCallLater(options.LingerTime, static self => ((LingeringClose)self!).End(), this);
@@ -34,6 +36,9 @@ internal sealed class LingeringClose : IReceiver, ILoopResident
     }
 
     int ILoopResident.ResidentIndex { get; set; }
+
+    TransportInfo IDescribedResident<TransportInfo>.Describe()
+        => TransportInfo.Of(_receive.Handle, TransportState.Lingering) with { Age = _loop.Time - (_limit.When - _limitTime) };
 
     bool IReceiver.ProvidesBuffer => false;
 

@@ -23,6 +23,9 @@ internal sealed record ConnectionOrigin(
 {
     /// <summary>How many descriptors may wait to be taken; zero when none are to be received.</summary>
     public int MaxReceivedHandles { get; init; }
+
+    /// <summary>Whether they serve diagnostics.</summary>
+    public bool IsDiagnostics { get; init; }
 }
 
 /// <summary>
@@ -42,7 +45,7 @@ internal sealed record ConnectionOrigin(
 /// implies "a send is in flight", and the resumption always comes from the loop.
 /// </para>
 /// </remarks>
-internal sealed partial class StreamTransport : Transport, ILoopResident
+internal sealed partial class StreamTransport : Transport, IDescribedResident<TransportInfo>
 {
     private static readonly Action<object?> s_tellLost = static self => ((StreamTransport)self!).TellLost();
     private static readonly Action<object?> s_lingerExpired = static self => ((StreamTransport)self!).OnLingerExpired();
@@ -137,6 +140,23 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         Abort(reason.Reason, reason);
     }
 
+    TransportInfo IDescribedResident<TransportInfo>.Describe()
+    {
+        TransportInfo info = TransportInfo.Of(_handle, DescribedState());
+        return info with
+        {
+            Id = Id,
+            Age = _origin.Loop.TimeProvider.GetUtcNow() - StartTime,
+            BytesReceived = _bytesReceived,
+            BytesSent = _bytesSent,
+            UnsentBytes = _output.Length,
+            IsReadingPaused = _readingPaused,
+            IsWritingPaused = _writingPaused,
+            ProcessId = _origin.Owner is ChildTransport child ? child.Pid : info.ProcessId,
+            IsDiagnostics = _origin.IsDiagnostics,
+        };
+    }
+
     void ILoopResident.OnLoopShutdown()
     {
         if (!_lifecycle.IsClosing)
@@ -157,6 +177,16 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
             throw new ArgumentException("A connection that ends has a reason, and None is not one.", nameof(reason));
         }
     }
+
+    private TransportState DescribedState() => _lifecycle.Current switch
+    {
+        ConnectionLifecycle.State.Losing or ConnectionLifecycle.State.Lost => TransportState.Lost,
+        _ when _upgrade is not null => TransportState.Handshaking,
+        ConnectionLifecycle.State.New or ConnectionLifecycle.State.Open => TransportState.Open,
+        ConnectionLifecycle.State.Finishing or ConnectionLifecycle.State.Finished => TransportState.SendingEnded,
+        ConnectionLifecycle.State.PeerEnded => TransportState.ReceivingEnded,
+        _ => TransportState.Closing,
+    };
 
     private CallbackScope EnterUserCode(string member)
         => _origin.Loop.Host.EnterUserCode(_origin.Context, Protocol, member);

@@ -11,7 +11,7 @@ namespace Toolkit.Transports;
 /// Each pipe is a stream transport of its own, whose owner this is: it is told of their ends behind their protocols. Two things
 /// have to happen before the end, in any order: the process is reaped, and the last pipe is lost.
 /// </remarks>
-internal sealed class ChildTransport : SubprocessTransport, ILoopResident, IConnectionOwner, IChildWatcher
+internal sealed class ChildTransport : SubprocessTransport, IDescribedResident<TransportInfo>, IConnectionOwner, IChildWatcher
 {
     private const int SignalTerminate = 15;
     private const int SignalKill = 9;
@@ -25,6 +25,7 @@ internal sealed class ChildTransport : SubprocessTransport, ILoopResident, IConn
     private readonly IChildProcess _process;
     private readonly SpawnOptions _options;
     private readonly PseudoTerminal? _terminal;
+    private readonly TimeSpan _started;
     private readonly StreamTransport?[] _pipes = new StreamTransport?[3];
     private readonly bool[] _areOpen = new bool[3]; // by the descriptor that the callbacks name
 
@@ -51,6 +52,7 @@ internal sealed class ChildTransport : SubprocessTransport, ILoopResident, IConn
         _process = process;
         _options = options;
         _terminal = terminal;
+        _started = loop.Time;
         _exited = new Future<ExitStatus>(loop);
         _completed = new Future<ExitStatus>(loop);
     }
@@ -192,6 +194,16 @@ internal sealed class ChildTransport : SubprocessTransport, ILoopResident, IConn
 
         EndIfOver();
     }
+
+    TransportInfo IDescribedResident<TransportInfo>.Describe() => new()
+    {
+        Kind = TransportKind.Process,
+        State = _isLost ? TransportState.Lost
+            : _isClosing || _status is not null ? TransportState.Closing
+            : TransportState.Open,
+        Age = _loop.Time - _started,
+        ProcessId = Pid,
+    };
 
     void ILoopResident.OnLoopShutdown()
     {

@@ -62,12 +62,14 @@ internal sealed partial class ConnectionListener : IAcceptor
         ExecutionContext? context,
         TlsServerOptions? tls = null,
         HandshakeQueue? handshakes = null,
-        int maxReceivedHandles = 0)
+        int maxReceivedHandles = 0,
+        bool isDiagnostics = false)
     {
         LocalEndPoint = handle.LocalEndPoint!;
         _origin = new ConnectionOrigin(loop, options, context, owner)
         {
             MaxReceivedHandles = LocalEndPoint is UnixDomainSocketEndPoint ? maxReceivedHandles : 0,
+            IsDiagnostics = isDiagnostics,
         };
         _handle = handle;
         _factory = factory;

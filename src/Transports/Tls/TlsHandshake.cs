@@ -6,7 +6,7 @@ namespace Toolkit.Transports;
 /// A connection before its protocol knows of it: the handshake, its time, and its end with the loop. It ends once, and leaves no
 /// handle behind unless it has succeeded.
 /// </summary>
-internal sealed class TlsHandshake : ITlsOwner, ILoopResident
+internal sealed class TlsHandshake : ITlsOwner, IDescribedResident<TransportInfo>
 {
     private readonly EventLoop _loop;
     private readonly TlsHandle _handle;
@@ -37,6 +37,11 @@ internal sealed class TlsHandshake : ITlsOwner, ILoopResident
     }
 
     int ILoopResident.ResidentIndex { get; set; }
+
+    TransportInfo IDescribedResident<TransportInfo>.Describe() => TransportInfo.Of(_handle, TransportState.Handshaking) with
+    {
+        Age = _loop.Time - (_limit.When - _handle.Options.HandshakeTimeout),
+    };
 
     /// <summary>The handle; its owner's when the handshake has ended well.</summary>
     public TlsHandle Handle => _handle;

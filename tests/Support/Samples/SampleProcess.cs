@@ -64,6 +64,8 @@ public sealed partial class SampleProcess : IDisposable
 
     public static string Probe => PathOf("ProbeProgram");
 
+    public static string Top => PathOf("TopProgram");
+
     public static string Spawn => PathOf("SpawnProgram");
 
     /// <summary>Starts the program with lines collected; does not wait for anything.</summary>

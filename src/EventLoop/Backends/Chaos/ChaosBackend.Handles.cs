@@ -14,6 +14,9 @@ public sealed partial class ChaosBackend
     public override bool CanPassHandles => _inner.CanPassHandles;
 
     /// <inheritdoc/>
+    public override uint? UserId => _inner.UserId;
+
+    /// <inheritdoc/>
     public override int TrySend(
         IoHandle handle, ReadOnlySpan<byte> data, ReadOnlySpan<SafeHandle> handles, out SocketError error)
     {

@@ -65,6 +65,8 @@ internal sealed partial class SimulatedBackend(SimulatedHost host) : IoBackend
 
     public override void OnPosted() => World.OnPosted();
 
+    public override uint? UserId => Host.ProcessIdentity.UserId;
+
     public override IPAddress[] Resolve(string hostName) => World.Names.Resolve(Host, hostName);
 
     public override double NextDouble() => World.Programs.NextDouble();
