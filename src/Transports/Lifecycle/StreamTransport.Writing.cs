@@ -34,7 +34,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         {
             VerifyAccess();
             _ownLimits = new(value);
-            if (_lifecycle.IsClosing)
+            if (_lifecycle.IsClosing && _held == 0)
             {
                 return;
             }
@@ -157,15 +157,23 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         }
 
         _linger?.Reschedule(_origin.Options.LingerTime);
+        (Protocol as StreamLayer)?.OnBytesLeft();
         Flush();
         ResumeIfLow();
     }
+
+    /// <summary>Ends the connection of a protocol that does not stop writing.</summary>
+    public void AbortForOverflow(long unsent, WriteLimits limits)
+        => Abort(CloseReason.WriteOverflow, new ConnectionException(
+            CloseReason.WriteOverflow,
+            $"The protocol went on writing with {unsent} bytes unsent, over the hard cap of {limits.HardCap}. "
+            + "Stop writing when PauseWriting is called."));
 
     // Null when the bytes may be taken.
     private WriteStatus? BeginWrite(long length)
     {
         VerifyAccess();
-        if (!_lifecycle.CanWrite || !CanSend)
+        if (!(_lifecycle.CanWrite || IsReleasing) || !CanSend)
         {
             RequireSending();
             return _lifecycle.IsClosing
@@ -180,10 +188,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
 
         if (_output.Length > WriteLimits.HardCap)
         {
-            Abort(CloseReason.WriteOverflow, new ConnectionException(
-                CloseReason.WriteOverflow,
-                $"The protocol went on writing with {_output.Length} bytes unsent, over the hard cap of {WriteLimits.HardCap}. "
-                + "Stop writing when PauseWriting is called."));
+            AbortForOverflow(_output.Length, WriteLimits);
             return WriteStatus.Closed;
         }
 
@@ -225,7 +230,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         if (!IsSending)
         {
             Flush();
-            if (_output.Length <= WriteLimits.High || !_lifecycle.CanWrite)
+            if (_output.Length <= WriteLimits.High || !MayBeWritten)
             {
                 return;
             }
@@ -237,7 +242,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
 
     private void ResumeIfLow()
     {
-        if (!_writingPaused || _lifecycle.IsClosing || _sendFault != SocketError.Success || _output.Length > WriteLimits.Low)
+        if (!_writingPaused || (_lifecycle.IsClosing && _held == 0) || _sendFault != SocketError.Success || _output.Length > WriteLimits.Low)
         {
             return;
         }
@@ -288,7 +293,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             }
         }
 
-        if (_lifecycle.AwaitsDrain)
+        if (_lifecycle.AwaitsDrain && _held == 0)
         {
             Do(_lifecycle.On(ConnectionEvent.Drained));
         }

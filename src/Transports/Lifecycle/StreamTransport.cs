@@ -149,7 +149,8 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
 
     protected override void VerifyAccess() => _origin.Loop.VerifyAccess();
 
-    private static void RequireReason(ConnectionException reason)
+    /// <summary>Throws unless a connection can end with the reason.</summary>
+    public static void RequireReason(ConnectionException reason)
     {
         ArgumentNullException.ThrowIfNull(reason);
         if (reason.Reason == CloseReason.None)
@@ -159,7 +160,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
     }
 
     private CallbackScope EnterUserCode(string member)
-        => _origin.Loop.Host.EnterUserCode(_origin.Context, Protocol, member);
+        => _origin.Loop.Host.EnterUserCode(_origin.Context, Protocol.Innermost, member);
 
     // Calls a method of the protocol's whose exception ends the connection.
     private void Tell(Action<StreamProtocol> call, string member)
@@ -199,7 +200,10 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
     private void FailByProtocol(Exception exception, string member)
     {
         _origin.Loop.ReportError(new TransportError(
-            $"{Protocol.GetType().Name}.{member} threw; the connection is aborted.", exception, this, Protocol));
+            $"{Protocol.Innermost.GetType().Name}.{member} threw; the connection is aborted.",
+            exception,
+            this,
+            Protocol.Innermost));
         Abort(CloseReason.ProtocolError, exception);
     }
 
@@ -277,7 +281,7 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
 
     private void AwaitDrain()
     {
-        if (_output.IsEmpty)
+        if (_output.IsEmpty && _held == 0)
         {
             Do(_lifecycle.On(ConnectionEvent.Drained));
         }
@@ -348,7 +352,10 @@ internal sealed partial class StreamTransport : Transport, ILoopResident
         catch (Exception exception)
         {
             _origin.Loop.ReportError(new TransportError(
-                $"{Protocol.GetType().Name}.{nameof(StreamProtocol.ConnectionLost)} threw.", exception, this, Protocol));
+                $"{Protocol.Innermost.GetType().Name}.{nameof(StreamProtocol.ConnectionLost)} threw.",
+                exception,
+                this,
+                Protocol.Innermost));
         }
         finally
         {
