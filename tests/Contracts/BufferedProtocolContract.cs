@@ -184,7 +184,7 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
         });
         while (where == "outside" && !last.Task.IsCompleted)
         {
-            await NextIterationAsync(loop);
+            await NextTurnAsync(loop);
             if (!last.Task.IsCompleted)
             {
                 Switch(transport);
