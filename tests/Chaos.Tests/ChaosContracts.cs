@@ -125,3 +125,9 @@ public sealed class ChaosSimulatedTlsFlowControlTests() : TcpFlowControlContract
 public sealed class ChaosEpollHandlePassingTests() : HandlePassingContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosSimulatedUnixSocketTests() : UnixSocketContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollLayerTests() : LayerContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringLayerTests() : LayerContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedLayerTests() : LayerContract(LoopUnderTest.ChaosSimulated);

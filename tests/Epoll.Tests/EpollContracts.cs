@@ -92,3 +92,5 @@ public sealed class EpollUnixSocketTests() : UnixSocketContract(LoopKind.Epoll);
 public sealed class EpollUnixCloseTests() : TcpCloseContract(LoopUnderTest.EpollOverUnix);
 
 public sealed class EpollUnixStreamTests() : TcpStreamContract(LoopUnderTest.EpollOverUnix);
+
+public sealed class EpollLayerTests() : LayerContract(LoopKind.Epoll);

@@ -86,3 +86,5 @@ public sealed class PortableTlsTests() : TlsContract(LoopKind.Portable);
 public sealed class PortableHandlePassingTests() : HandlePassingContract(LoopKind.Portable);
 
 public sealed class PortableUnixSocketTests() : UnixSocketContract(LoopKind.Portable);
+
+public sealed class PortableLayerTests() : LayerContract(LoopKind.Portable);

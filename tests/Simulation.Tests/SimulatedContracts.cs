@@ -79,21 +79,13 @@ public sealed class SimulatedLayerTests() : LayerContract(LoopKind.Simulated);
 
 public sealed class SimulatedLayeredBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Simulated.BehindBareLayers());
 
-public sealed class SimulatedLayeredFlowControlTests() : TcpFlowControlContract(LoopKind.Simulated.BehindBareLayers());
-
 public sealed class SimulatedLayeredReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated.BehindBareLayers());
-
-public sealed class SimulatedLayeredStreamTests() : TcpStreamContract(LoopKind.Simulated.BehindBareLayers());
-
-public sealed class SimulatedLayeredCloseTests() : TcpCloseContract(LoopKind.Simulated.BehindBareLayers());
 
 public sealed class SimulatedAllLayersBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Simulated.BehindAllLayers());
 
 public sealed class SimulatedAllLayersFlowControlTests() : TcpFlowControlContract(LoopKind.Simulated.BehindAllLayers());
 
 public sealed class SimulatedAllLayersReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated.BehindAllLayers());
-
-public sealed class SimulatedAllLayersStreamTests() : TcpStreamContract(LoopKind.Simulated.BehindAllLayers());
 
 public sealed class SimulatedAllLayersCloseTests() : TcpCloseContract(LoopKind.Simulated.BehindAllLayers());
 

@@ -90,3 +90,5 @@ public sealed class UringTlsTests() : TlsContract(LoopKind.Uring);
 public sealed class UringHandlePassingTests() : HandlePassingContract(LoopKind.Uring);
 
 public sealed class UringUnixSocketTests() : UnixSocketContract(LoopKind.Uring);
+
+public sealed class UringLayerTests() : LayerContract(LoopKind.Uring);

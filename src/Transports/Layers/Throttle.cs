@@ -196,10 +196,13 @@ public sealed class Throttle
         TimeSpan now = _loop!.Time;
         Int128 brought = (Int128)_rate * (now - _filledAt).Ticks;
         _filledAt = now;
-        _level = (long)Int128.Min(_burst * Unit, _level + brought);
+
+        // For those who wait, what a tick has brought beyond the last whole token is not lost, or the rate would be lower.
+        long most = (_burst * Unit) + (_first is null ? 0 : _rate - 1);
+        _level = (long)Int128.Min(most, _level + brought);
     }
 
-    private long Available() => _level < Unit ? 0 : _level / Unit;
+    private long Available() => _level < Unit ? 0 : Math.Min(_burst, _level / Unit);
 
     private void OnTimer()
     {
