@@ -94,3 +94,7 @@ public sealed class EpollUnixCloseTests() : TcpCloseContract(LoopUnderTest.Epoll
 public sealed class EpollUnixStreamTests() : TcpStreamContract(LoopUnderTest.EpollOverUnix);
 
 public sealed class EpollLayerTests() : LayerContract(LoopKind.Epoll);
+
+public sealed class EpollLayeredHandlePassingTests() : HandlePassingContract(LoopKind.Epoll.BehindBareLayers());
+
+public sealed class EpollAllLayersHandlePassingTests() : HandlePassingContract(LoopKind.Epoll.BehindAllLayers());

@@ -42,7 +42,7 @@ public class TimeoutLayer : StreamLayer
     private long _received; // what was given back, and is told again, is not the peer's doing
     private bool _wasReading; // at the last look, or since
     private bool _peerHasEnded;
-    private bool _wasLate; // and the wait has been prolonged for it
+    private int _prolonged; // a bit for each time whose wait has been prolonged, since it was found over too late
 
     /// <summary>Makes a layer for one connection.</summary>
     /// <param name="protocol">The protocol, which has no connection yet.</param>
@@ -145,7 +145,7 @@ public class TimeoutLayer : StreamLayer
     internal override void OnBytesLeft()
     {
         _byteAt = _unsentSince = Loop.Time;
-        _wasLate = false;
+        _prolonged = 0;
         base.OnBytesLeft();
     }
 
@@ -190,7 +190,7 @@ public class TimeoutLayer : StreamLayer
     {
         _receivedAt = now;
         _wasReading = true;
-        _wasLate = false;
+        _prolonged = 0;
     }
 
     private void NoteWrite(long length)
@@ -201,7 +201,7 @@ public class TimeoutLayer : StreamLayer
         }
 
         _byteAt = Loop.Time;
-        _wasLate = false;
+        _prolonged = 0;
         if (_times.Write is { } limit && Transport.UnsentBytes == 0)
         {
             _unsentSince = _byteAt;
@@ -255,9 +255,9 @@ public class TimeoutLayer : StreamLayer
         {
             next = Least(next, After(since, time));
         }
-        else if (late >= time / LatePart && (late >= time || !_wasLate))
+        else if (late >= time / LatePart && (late >= time || (_prolonged & (1 << (int)which)) == 0))
         {
-            _wasLate = true;
+            _prolonged |= 1 << (int)which;
             since = now - time + Least(late, time);
             next = Least(next, After(since, time));
         }

@@ -45,7 +45,8 @@ public sealed partial class TrafficLoggingLayer : TrafficLayer
     {
         if (IsOn)
         {
-            Happened(_logger!, _options.Level, Transport.Id, LogText.Escape(what));
+            string escaped = LogText.Escape(what);
+            Happened(_logger!, _options.Level, Transport.Id, escaped);
         }
     }
 
