@@ -20,4 +20,8 @@ public abstract class BufferedProtocol : StreamProtocol
     /// <summary>Bytes have arrived at the start of the buffer that <see cref="GetBuffer"/> returned last.</summary>
     /// <param name="count">How many; at least one.</param>
     public abstract void BufferUpdated(int count);
+
+    internal sealed override Memory<byte> AskForBuffer(int sizeHint) => GetBuffer(sizeHint);
+
+    internal sealed override void TellFilled(int count) => BufferUpdated(count);
 }

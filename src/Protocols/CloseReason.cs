@@ -19,7 +19,7 @@ public enum CloseReason
     Reset,
 
     /// <summary>
-    /// The peer did not answer for too long: keep-alive, user time-out, or the linger time of a close.
+    /// The peer did not answer for too long: keep-alive, user time-out, the linger time of a close, or a time-out layer.
     /// </summary>
     Timeout,
 

@@ -17,4 +17,6 @@ public abstract class Protocol : StreamProtocol
     /// </summary>
     /// <param name="data">Lent for the length of the call: copy what is to be kept.</param>
     public abstract void DataReceived(ReadOnlySpan<byte> data);
+
+    internal sealed override void TellData(ReadOnlySpan<byte> data) => DataReceived(data);
 }

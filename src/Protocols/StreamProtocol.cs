@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Toolkit;
 
 /// <summary>
@@ -68,10 +70,35 @@ public abstract class StreamProtocol
     {
     }
 
-    internal void BindTo(Transport transport) => _transport = transport;
+    /// <summary>
+    /// Whose kind decides how bytes arrive: this protocol, or the one behind it, when it is a layer that passes them on as they
+    /// come.
+    /// </summary>
+    internal virtual StreamProtocol Recipient => this;
 
-    // Which of the two it is decides how bytes arrive; a third kind would need a transport that knows it.
+    /// <summary>The protocol that the user has written: this one, or what stands behind the layers.</summary>
+    internal virtual StreamProtocol Innermost => this;
+
+    internal bool IsBoundTo(Transport transport) => _transport == transport;
+
+    internal virtual void BindTo(Transport transport) => _transport = transport;
+
+    /// <summary>Another protocol is called from here on.</summary>
+    internal virtual void OnReplaced()
+    {
+    }
+
+    // The three ways in which bytes arrive. Of each kind of protocol, those are called that it has.
+    internal virtual void TellData(ReadOnlySpan<byte> data) => throw NotOfItsKind();
+
+    internal virtual Memory<byte> AskForBuffer(int sizeHint) => throw NotOfItsKind();
+
+    internal virtual void TellFilled(int count) => throw NotOfItsKind();
+
+    // Which of the two it is decides how bytes arrive; the third kind is a layer, which knows how to be either.
     private protected StreamProtocol()
     {
     }
+
+    private UnreachableException NotOfItsKind() => new($"{GetType().Name} is told of bytes in another way.");
 }

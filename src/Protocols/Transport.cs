@@ -75,8 +75,13 @@ public abstract class Transport
         {
             ArgumentNullException.ThrowIfNull(value);
             VerifyAccess();
+            StreamProtocol former = _protocol;
             value.BindTo(this);
             _protocol = value;
+            if (former != value)
+            {
+                former.OnReplaced();
+            }
         }
     }
 

@@ -153,3 +153,9 @@ public sealed class ChaosSimulatedSendFileTests() : SendFileContract(LoopUnderTe
 public sealed class ChaosEpollDiagnosticsTests() : DiagnosticsContract(LoopUnderTest.ChaosEpoll);
 
 public sealed class ChaosSimulatedDiagnosticsTests() : DiagnosticsContract(LoopUnderTest.ChaosSimulated);
+
+public sealed class ChaosEpollLayerTests() : LayerContract(LoopUnderTest.ChaosEpoll);
+
+public sealed class ChaosUringLayerTests() : LayerContract(LoopUnderTest.ChaosUring);
+
+public sealed class ChaosSimulatedLayerTests() : LayerContract(LoopUnderTest.ChaosSimulated);

@@ -24,6 +24,21 @@ public abstract class AllocationContract(LoopUnderTest subject) : LoopContract(s
     [Fact]
     public void BufferedEcho_ManyMessages_AllocatesNothing() => CountAllocations(Serve(() => new BufferedEcho()));
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void EchoBehindAllLayers_ManyMessages_AllocatesNothing(bool buffered) => CountAllocations(Serve(() =>
+    {
+        TimeSpan time = TimeSpan.FromHours(1);
+        var throttle = new Throttle(Throttle.MaxBytes);
+        return new TimeoutLayer(
+            new ThrottlingLayer(
+                new TrafficLoggingLayer(buffered ? new BufferedEcho() : new PlainEcho()),
+                buffered ? null : throttle, // which would not receive into a buffer of the protocol's
+                throttle),
+            new ConnectionTimeouts { Idle = time, Read = time, Write = time });
+    }));
+
     [Fact]
     public void StreamEcho_ManyMessages_AllocatesNothing() => CountAllocations(Serve(async connection =>
     {

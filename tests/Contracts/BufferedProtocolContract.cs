@@ -176,7 +176,7 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
                 while (where == "outside" && offset % 100_000 == 0 && Volatile.Read(ref switches) == seen
                     && !last.Task.IsCompleted)
                 {
-                    await Task.Yield();
+                    await (IsSimulated ? NextTurnAsync(loop) : YieldAsync());
                 }
             }
 
@@ -184,7 +184,7 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
         });
         while (where == "outside" && !last.Task.IsCompleted)
         {
-            await NextIterationAsync(loop);
+            await NextTurnAsync(loop);
             if (!last.Task.IsCompleted)
             {
                 Switch(transport);
@@ -195,6 +195,8 @@ public abstract class BufferedProtocolContract(LoopUnderTest subject) : StreamCo
         await sending;
         AssertSame(data, received.ToArray());
         Assert.True(switches > 2, $"There were {switches} switches only.");
+
+        static async Task YieldAsync() => await Task.Yield();
 
         void Switch(Transport of)
         {

@@ -97,7 +97,7 @@ public abstract class StreamContract(LoopUnderTest subject) : LoopContract(subje
     /// <summary>A server that stays, for scenarios with several connections.</summary>
     protected Task<Server> ServeAsync(EventLoop loop, Func<StreamProtocol> factory, TcpOptions? options = null)
         => loop.CreateServerAsync(
-            factory,
+            () => Wrap(factory()),
             new IPEndPoint(IPAddress.Loopback, 0),
             new ServerOptions { Tls = ServerTls, Tcp = options ?? TcpOptions.Default });
 

@@ -526,7 +526,7 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
         // The grammar checker objects to every callback that comes while reading is paused.
         for (int seen = 0; !protocol.Lost.Task.IsCompleted; seen++)
         {
-            await NextIterationAsync(loop);
+            await NextTurnAsync(loop);
             if (seen % 3 == 0)
             {
                 protocol.Transport.ResumeReading();
@@ -602,14 +602,14 @@ public abstract class TcpFlowControlContract(LoopUnderTest subject) : StreamCont
             {
                 int size = Math.Min(random.Next(1, random.Next(10) == 0 ? 30_000 : 600), data.Length - offset);
                 offset += peer.TrySend(data.AsSpan(offset, size));
-                await NextIterationAsync(loop);
+                await NextTurnAsync(loop);
                 Turn(protocol.Transport);
             }
 
             peer.ShutdownSend();
             while (!protocol.Lost.Task.IsCompleted)
             {
-                await NextIterationAsync(loop);
+                await NextTurnAsync(loop);
                 Turn(protocol.Transport);
             }
 

@@ -110,3 +110,9 @@ public sealed class EpollTlsSendFileTests() : SendFileContract(LoopKind.Epoll.Ov
 public sealed class EpollUnixSendFileTests() : SendFileContract(LoopUnderTest.EpollOverUnix);
 
 public sealed class EpollDiagnosticsTests() : DiagnosticsContract(LoopKind.Epoll);
+
+public sealed class EpollLayerTests() : LayerContract(LoopKind.Epoll);
+
+public sealed class EpollLayeredHandlePassingTests() : HandlePassingContract(LoopKind.Epoll.BehindBareLayers());
+
+public sealed class EpollAllLayersHandlePassingTests() : HandlePassingContract(LoopKind.Epoll.BehindAllLayers());

@@ -100,3 +100,5 @@ public sealed class PortableUnixSocketTests() : UnixSocketContract(LoopKind.Port
 public sealed class PortableSendFileTests() : SendFileContract(LoopKind.Portable);
 
 public sealed class PortableDiagnosticsTests() : DiagnosticsContract(LoopKind.Portable);
+
+public sealed class PortableLayerTests() : LayerContract(LoopKind.Portable);

@@ -225,6 +225,32 @@ public sealed class FaultTests
         Assert.True(silent.Lost.Task.IsCompleted);
     }
 
+    [Theory]
+    [InlineData(30)] // the whole silence of the peers, and more
+    [InlineData(8)] // a part of it
+    public void Pause_BehindATimeoutLayer_TimesOutNobodyWhoHasSent(int seconds)
+    {
+        TimeSpan time = TimeSpan.FromSeconds(10);
+        using var hosts = new TwoHosts();
+        hosts.Serve(behind: protocol => new TimeoutLayer(protocol, new ConnectionTimeouts { Idle = time, Read = time }));
+        TestProtocol sender = hosts.Connect();
+        TestProtocol silent = hosts.Connect();
+        hosts.World.RunFor(TimeSpan.FromSeconds(5));
+
+        hosts.Server.Pause();
+        sender.Transport.Write("x"u8);
+        hosts.World.RunFor(TimeSpan.FromSeconds(seconds));
+        hosts.Server.Resume();
+        hosts.World.RunFor(TimeSpan.FromSeconds(1));
+
+        Assert.Equal("x", sender.ReceivedText);
+        Assert.False(silent.Lost.Task.IsCompleted); // the silence was ours
+        hosts.World.RunFor(time + TimeSpan.FromSeconds(1));
+        Assert.True(silent.Lost.Task.IsCompleted); // and this was not
+        Assert.True(sender.Lost.Task.IsCompleted);
+        Assert.All(hosts.Served, served => Assert.IsType<ConnectionTimeoutException>(served.Lost.Task.Result));
+    }
+
     [Fact]
     public void Reset_ReachesThePeerBehindWhatWasUnderWay()
     {

@@ -85,6 +85,20 @@ public sealed class SimulatedTlsBufferedProtocolTests() : BufferedProtocolContra
 
 public sealed class SimulatedTlsReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated.OverTls());
 
+public sealed class SimulatedLayerTests() : LayerContract(LoopKind.Simulated);
+
+public sealed class SimulatedLayeredBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Simulated.BehindBareLayers());
+
+public sealed class SimulatedLayeredReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated.BehindBareLayers());
+
+public sealed class SimulatedAllLayersBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Simulated.BehindAllLayers());
+
+public sealed class SimulatedAllLayersFlowControlTests() : TcpFlowControlContract(LoopKind.Simulated.BehindAllLayers());
+
+public sealed class SimulatedAllLayersReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated.BehindAllLayers());
+
+public sealed class SimulatedAllLayersCloseTests() : TcpCloseContract(LoopKind.Simulated.BehindAllLayers());
+
 public sealed class SimulatedHandlePassingTests() : HandlePassingContract(LoopKind.Simulated);
 
 public sealed class SimulatedUnixSocketTests() : UnixSocketContract(LoopKind.Simulated);

@@ -39,7 +39,8 @@ public sealed class TwoHosts : IDisposable
     public TimeSpan ConnectedAt { get; private set; }
 
     /// <summary>Starts a server whose protocols echo, unless they are made otherwise.</summary>
-    public void Serve(Func<TestProtocol>? factory = null, ServerOptions? options = null)
+    public void Serve(
+        Func<TestProtocol>? factory = null, ServerOptions? options = null, Func<StreamProtocol, StreamProtocol>? behind = null)
     {
         _serves = true;
         Server.Start(async loop =>
@@ -50,7 +51,7 @@ public sealed class TwoHosts : IDisposable
                     TestProtocol protocol = factory?.Invoke()
                         ?? new TestProtocol { OnData = (self, data) => self.Transport.Write(data) };
                     Served.Add(protocol);
-                    return protocol;
+                    return behind?.Invoke(protocol) ?? protocol;
                 },
                 Any,
                 options);

@@ -37,11 +37,14 @@ public abstract class LoopContract(LoopUnderTest subject)
     /// <summary>Whether a send may take less than the kernel has room for, or nothing.</summary>
     protected bool HasShortTries => subject.HasShortTries;
 
-    /// <summary>Much, in bytes: 64 MiB where a kind has its full run, less under special conditions and over TLS.</summary>
-    protected int BulkSize => (ServerTls is not null ? 8 : subject.IsVariant ? 16 : 64) * 1024 * 1024;
+    /// <summary>Much, in bytes: 64 MiB where a kind has its full run, less under special conditions, over TLS and behind layers.</summary>
+    protected int BulkSize => (subject.Wrap is not null ? 2 : ServerTls is not null ? 8 : subject.IsVariant ? 16 : 64) * 1024 * 1024;
 
     /// <inheritdoc cref="LoopUnderTest.ServerTls"/>
     protected TlsServerOptions? ServerTls => subject.ServerTls;
+
+    /// <inheritdoc cref="LoopUnderTest.Wrap"/>
+    protected StreamProtocol Wrap(StreamProtocol protocol) => subject.Wrap?.Invoke(protocol) ?? protocol;
 
     /// <summary>How the loop connects to a server of the suite's.</summary>
     protected ConnectOptions ClientOptions => new() { Tls = subject.ClientTls };
@@ -195,8 +198,8 @@ public abstract class LoopContract(LoopUnderTest subject)
         var serverOptions = new ServerOptions { MaxConnections = 1, Tls = ServerTls, Tcp = options ?? TcpOptions.Default };
         Server server = subject.OverUnix
             ? await loop.CreateUnixServerAsync(
-                () => protocol, Path.Combine(Path.GetTempPath(), $"tk-{Guid.NewGuid():N}"), serverOptions)
-            : await loop.CreateServerAsync(() => protocol, new IPEndPoint(IPAddress.Loopback, 0), serverOptions);
+                () => Wrap(protocol), Path.Combine(Path.GetTempPath(), $"tk-{Guid.NewGuid():N}"), serverOptions)
+            : await loop.CreateServerAsync(() => Wrap(protocol), new IPEndPoint(IPAddress.Loopback, 0), serverOptions);
         Peer peer = server.UnixEndPoint is { } path // what our end does at once cannot spoil it
             ? Network.ConnectNow(path, peerOptions)
             : Network.ConnectNow(server.EndPoints[0], peerOptions);

@@ -52,13 +52,16 @@ public sealed record LoopUnderTest(LoopKind Kind, Action<EventLoopOptions>? Conf
     public bool HasShortTries { get; init; }
 
     /// <summary>Whether it is a kind that has its full run elsewhere, under special conditions here.</summary>
-    public bool IsVariant => Configure is not null;
+    public bool IsVariant => Configure is not null || Wrap is not null;
 
     /// <summary>What servers of the suites speak; null for nothing but TCP.</summary>
     public TlsServerOptions? ServerTls { get; init; }
 
     /// <summary>Whether the peers of stream transports are at a path, instead of a port.</summary>
     public bool OverUnix { get; init; }
+
+    /// <summary>What the protocols of the suites are put behind; null when they stand alone.</summary>
+    public Func<StreamProtocol, StreamProtocol>? Wrap { get; init; }
 
     /// <summary>What connects to such a server.</summary>
     public TlsClientOptions? ClientTls { get; init; }

@@ -33,3 +33,5 @@ public sealed class TightUringTcpFaultTests() : TcpFaultContract(LoopUnderTest.T
 public sealed class TightUringTcpFlowControlTests() : TcpFlowControlContract(LoopUnderTest.TightUring);
 
 public sealed class TightUringTcpStreamTests() : TcpStreamContract(LoopUnderTest.TightUring);
+
+public sealed class TightUringLayerTests() : LayerContract(LoopUnderTest.TightUring);

@@ -106,3 +106,5 @@ public sealed class UringUnixSocketTests() : UnixSocketContract(LoopKind.Uring);
 public sealed class UringSendFileTests() : SendFileContract(LoopKind.Uring);
 
 public sealed class UringDiagnosticsTests() : DiagnosticsContract(LoopKind.Uring);
+
+public sealed class UringLayerTests() : LayerContract(LoopKind.Uring);

@@ -19,7 +19,7 @@ public static class FileSending
         /// <para>
         /// While a file is being sent nothing else can be: the protocol is told to pause (<see cref="StreamProtocol.PauseWriting"/>,
         /// from within this call), and to resume when the file has left; a write in between throws. Receiving goes on.
-        /// <see cref="Transport.UnsentBytes"/> does not count the file.
+        /// <see cref="Transport.UnsentBytes"/> counts what is left of the file.
         /// </para>
         /// <para>
         /// <see cref="Transport.Close()"/> and <see cref="Transport.WriteEof"/> let the file leave, as they do with what was written:

@@ -153,6 +153,7 @@ internal sealed partial class StreamTransport : IFileTransport, IWritableWatcher
         if (sent > 0)
         {
             _linger?.Reschedule(_origin.Options.LingerTime);
+            TellBytesLeft();
         }
 
         NoteSendFault(error);
@@ -223,7 +224,7 @@ internal sealed partial class StreamTransport : IFileTransport, IWritableWatcher
         {
             Abort(CloseReason.LocalAbort, null); // or the peer would take what it has for the whole
         }
-        else if (_output.IsEmpty)
+        else if (IsDrained)
         {
             Do(_lifecycle.On(ConnectionEvent.Drained));
         }

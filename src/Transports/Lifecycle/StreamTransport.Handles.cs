@@ -22,10 +22,7 @@ internal sealed partial class StreamTransport : IHandleTransport
         _passing ??= new PassedHandles(maxReceived: 0);
         if (_passing.UnsentCount + handles.Length > PassedHandles.MaxUnsent)
         {
-            Abort(CloseReason.WriteOverflow, new ConnectionException(
-                CloseReason.WriteOverflow,
-                $"The protocol went on passing handles with {_passing.UnsentCount} unsent. "
-                + "Stop writing when PauseWriting is called."));
+            AbortForHandles(_passing.UnsentCount);
             return WriteStatus.Closed;
         }
 
@@ -40,7 +37,8 @@ internal sealed partial class StreamTransport : IHandleTransport
         return _passing?.Take() ?? [];
     }
 
-    private void RequirePassing()
+    /// <summary>Throws unless handles can be passed.</summary>
+    public void RequirePassing()
     {
         VerifyAccess();
         if (_handle is TlsHandle)
@@ -57,6 +55,12 @@ internal sealed partial class StreamTransport : IHandleTransport
 
         HandlePassing.Require(_handle.Backend);
     }
+
+    /// <summary>Ends the connection of a protocol that does not stop passing handles.</summary>
+    public void AbortForHandles(int unsent)
+        => Abort(CloseReason.WriteOverflow, new ConnectionException(
+            CloseReason.WriteOverflow,
+            $"The protocol went on passing handles with {unsent} unsent. Stop writing when PauseWriting is called."));
 
     private void BeginHandles()
     {

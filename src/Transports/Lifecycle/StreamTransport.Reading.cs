@@ -8,7 +8,7 @@ namespace Toolkit.Transports;
 /// <summary>The receiving side.</summary>
 internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
 {
-    private const int WelcomeSize = 64 * 1024;
+    public const int WelcomeSize = 64 * 1024;
 
     private static readonly Action<object?> s_updateReading = static self => ((StreamTransport)self!).UpdateReading();
     private static readonly Action<object?> s_tellUnread = static self => ((StreamTransport)self!).TellUnread();
@@ -73,7 +73,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
         UpdateReading();
     }
 
-    bool IReceiver.ProvidesBuffer => Protocol is BufferedProtocol && _lifecycle.CanRead;
+    bool IReceiver.ProvidesBuffer => Protocol.Recipient is BufferedProtocol && _lifecycle.CanRead;
 
     // Data for the protocol, or, while closing, data to throw away.
     private bool WantsInput => _mayRead && !_inputEnded && CanReceive && _lifecycle.Current switch
@@ -88,14 +88,14 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
 
     Memory<byte> IReceiver.GetBuffer()
     {
-        StreamProtocol protocol = Protocol;
+        StreamProtocol recipient = Protocol.Recipient;
         if (!TryAskForBuffer(out Memory<byte> buffer))
         {
             // Closed before it threw: a LingeringClose has taken the operation over, which must stay armed for it.
             return _receive.Receiver == this ? default : new byte[WelcomeSize];
         }
 
-        if ((WantsInput && protocol == Protocol) || _receive.Receiver != this)
+        if ((WantsInput && recipient == Protocol.Recipient) || _receive.Receiver != this)
         {
             return buffer;
         }
@@ -206,7 +206,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
         try
         {
             using CallbackScope scope = EnterUserCode(nameof(DataProtocol.DataReceived));
-            ((DataProtocol)Protocol).DataReceived(data);
+            Protocol.TellData(data);
         }
         catch (Exception exception)
         {
@@ -220,7 +220,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
         try
         {
             using CallbackScope scope = EnterUserCode(nameof(BufferedProtocol.BufferUpdated));
-            ((BufferedProtocol)Protocol).BufferUpdated(count);
+            Protocol.TellFilled(count);
         }
         catch (Exception exception)
         {
@@ -234,7 +234,7 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
         try
         {
             using CallbackScope scope = EnterUserCode(nameof(BufferedProtocol.GetBuffer));
-            buffer = ((BufferedProtocol)Protocol).GetBuffer(WelcomeSize);
+            buffer = Protocol.AskForBuffer(WelcomeSize);
             return !buffer.IsEmpty
                 ? true
                 : throw new InvalidOperationException("GetBuffer returned an empty buffer, into which nothing can be received.");
@@ -257,13 +257,13 @@ internal sealed partial class StreamTransport : IReceiver, IHangUpWatcher
             return; // closed, or paused again; a resumption posts again
         }
 
-        StreamProtocol protocol = Protocol;
-        if (protocol is DataProtocol)
+        StreamProtocol recipient = Protocol.Recipient;
+        if (recipient is not BufferedProtocol)
         {
             TellData(unread.Lend());
             unread.EndLoan();
         }
-        else if (TryAskForBuffer(out Memory<byte> buffer) && WantsUnread && protocol == Protocol)
+        else if (TryAskForBuffer(out Memory<byte> buffer) && WantsUnread && recipient == Protocol.Recipient)
         {
             TellFilled(unread.MoveTo(buffer.Span));
         }

@@ -54,7 +54,8 @@ internal sealed partial class StreamTransport : ITlsTransport, ITlsOwner
         _origin.Loop.UnsafeCallSoon(s_readAfterUpgrade, this);
     }
 
-    private void RequireUpgradable()
+    /// <summary>Throws unless the connection can go on with TLS.</summary>
+    public void RequireUpgradable()
     {
         if (_upgrade is not null)
         {

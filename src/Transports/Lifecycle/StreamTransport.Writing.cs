@@ -22,7 +22,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
 
     public override long BytesSent => _bytesSent;
 
-    public override long UnsentBytes => _output.Length;
+    public override long UnsentBytes => _output.Length + (_file?.Left ?? 0);
 
     public override bool CanWriteEof => _tls is null ? _handle.Kind is IoHandleKind.Socket or IoHandleKind.PipeWriter
         : _tls.Info is { } info && TlsVersions.HasHalfClose(info.Protocol);
@@ -34,7 +34,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         {
             VerifyAccess();
             _ownLimits = new(value);
-            if (_lifecycle.IsClosing)
+            if (_lifecycle.IsClosing && _held == 0)
             {
                 return;
             }
@@ -147,15 +147,23 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         }
 
         _linger?.Reschedule(_origin.Options.LingerTime);
+        TellBytesLeft();
         Flush();
         ResumeIfLow();
     }
+
+    /// <summary>Ends the connection of a protocol that does not stop writing.</summary>
+    public void AbortForOverflow(long unsent, WriteLimits limits)
+        => Abort(CloseReason.WriteOverflow, new ConnectionException(
+            CloseReason.WriteOverflow,
+            $"The protocol went on writing with {unsent} bytes unsent, over the hard cap of {limits.HardCap}. "
+            + "Stop writing when PauseWriting is called."));
 
     // Null when the bytes may be taken.
     private WriteStatus? BeginWrite(long length)
     {
         VerifyAccess();
-        if (!_lifecycle.CanWrite || !CanSend)
+        if (!(_lifecycle.CanWrite || IsReleasing) || !CanSend)
         {
             RequireSending();
             return _lifecycle.IsClosing
@@ -171,10 +179,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         RequireNoFile();
         if (_output.Length > WriteLimits.HardCap)
         {
-            Abort(CloseReason.WriteOverflow, new ConnectionException(
-                CloseReason.WriteOverflow,
-                $"The protocol went on writing with {_output.Length} bytes unsent, over the hard cap of {WriteLimits.HardCap}. "
-                + "Stop writing when PauseWriting is called."));
+            AbortForOverflow(_output.Length, WriteLimits);
             return WriteStatus.Closed;
         }
 
@@ -236,7 +241,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         if (!IsSending)
         {
             Flush();
-            if (_output.Length <= WriteLimits.High || !_lifecycle.CanWrite)
+            if (_output.Length <= WriteLimits.High || !MayBeWritten)
             {
                 return;
             }
@@ -253,8 +258,8 @@ internal sealed partial class StreamTransport : ISender, IFlushable
 
     private void ResumeIfLow()
     {
-        if (!_writingPaused || _lifecycle.IsClosing || _sendFault != SocketError.Success || _output.Length > WriteLimits.Low
-            || _file is not null)
+        if (!_writingPaused || (_lifecycle.IsClosing && _held == 0) || _sendFault != SocketError.Success
+            || _output.Length > WriteLimits.Low || _file is not null)
         {
             return;
         }
@@ -262,6 +267,11 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         _writingPaused = false;
         Tell(static protocol => protocol.ResumeWriting(), nameof(StreamProtocol.ResumeWriting));
     }
+
+    // Nothing that was accepted is left, here or with a layer.
+    private bool IsDrained => _output.IsEmpty && _held == 0 && _file is null;
+
+    private void TellBytesLeft() => (Protocol as StreamLayer)?.OnBytesLeft();
 
     private void CountSent(long count)
     {
@@ -309,7 +319,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         {
             _file.Wake();
         }
-        else if (_lifecycle.AwaitsDrain)
+        else if (_lifecycle.AwaitsDrain && IsDrained)
         {
             Do(_lifecycle.On(ConnectionEvent.Drained));
         }

@@ -169,7 +169,8 @@ internal sealed partial class StreamTransport : Transport, IDescribedResident<Tr
 
     protected override void VerifyAccess() => _origin.Loop.VerifyAccess();
 
-    private static void RequireReason(ConnectionException reason)
+    /// <summary>Throws unless a connection can end with the reason.</summary>
+    public static void RequireReason(ConnectionException reason)
     {
         ArgumentNullException.ThrowIfNull(reason);
         if (reason.Reason == CloseReason.None)
@@ -189,7 +190,7 @@ internal sealed partial class StreamTransport : Transport, IDescribedResident<Tr
     };
 
     private CallbackScope EnterUserCode(string member)
-        => _origin.Loop.Host.EnterUserCode(_origin.Context, Protocol, member);
+        => _origin.Loop.Host.EnterUserCode(_origin.Context, Protocol.Innermost, member);
 
     // Calls a method of the protocol's whose exception ends the connection.
     private void Tell(Action<StreamProtocol> call, string member)
@@ -229,7 +230,10 @@ internal sealed partial class StreamTransport : Transport, IDescribedResident<Tr
     private void FailByProtocol(Exception exception, string member)
     {
         _origin.Loop.ReportError(new TransportError(
-            $"{Protocol.GetType().Name}.{member} threw; the connection is aborted.", exception, this, Protocol));
+            $"{Protocol.Innermost.GetType().Name}.{member} threw; the connection is aborted.",
+            exception,
+            this,
+            Protocol.Innermost));
         Abort(CloseReason.ProtocolError, exception);
     }
 
@@ -307,7 +311,7 @@ internal sealed partial class StreamTransport : Transport, IDescribedResident<Tr
 
     private void AwaitDrain()
     {
-        if (_output.IsEmpty && _file is null)
+        if (IsDrained)
         {
             Do(_lifecycle.On(ConnectionEvent.Drained));
         }
@@ -379,7 +383,10 @@ internal sealed partial class StreamTransport : Transport, IDescribedResident<Tr
         catch (Exception exception)
         {
             _origin.Loop.ReportError(new TransportError(
-                $"{Protocol.GetType().Name}.{nameof(StreamProtocol.ConnectionLost)} threw.", exception, this, Protocol));
+                $"{Protocol.Innermost.GetType().Name}.{nameof(StreamProtocol.ConnectionLost)} threw.",
+                exception,
+                this,
+                Protocol.Innermost));
         }
         finally
         {

@@ -20,10 +20,13 @@ internal sealed class UnreadInput
     /// <summary>Whether nothing is held.</summary>
     public bool IsEmpty => _start == _end;
 
+    /// <summary>How many bytes are held.</summary>
+    public int Length => _end - _start;
+
     /// <summary>Whether the loop is going to tell what is held; the owner's own.</summary>
     public bool IsPosted { get; set; }
 
-    /// <summary>Adds bytes after those that were added since the last <see cref="Lend"/> or <see cref="MoveTo"/>.</summary>
+    /// <summary>Adds bytes after those that were added since the last <see cref="Lend()"/> or <see cref="MoveTo"/>.</summary>
     public void Add(ReadOnlySpan<byte> data)
     {
         if (_isLent && IsEmpty && _bytes.AsSpan(0, _end).Overlaps(data, out int offset) && offset + data.Length == _end)
@@ -47,12 +50,16 @@ internal sealed class UnreadInput
     }
 
     /// <summary>Takes everything out; it stays where it is until <see cref="EndLoan"/>.</summary>
-    public ReadOnlySpan<byte> Lend()
+    public ReadOnlySpan<byte> Lend() => Lend(Length);
+
+    /// <summary>Takes the first bytes out; they stay where they are until <see cref="EndLoan"/>.</summary>
+    public ReadOnlySpan<byte> Lend(int count)
     {
-        ReadOnlySpan<byte> all = _bytes.AsSpan(_start, _end - _start);
+        ReadOnlySpan<byte> first = _bytes.AsSpan(_start, count);
         _isLent = true;
-        _start = _added = _end;
-        return all;
+        _start += count;
+        _added = _start;
+        return first;
     }
 
     /// <summary>Nobody looks any more at what was lent.</summary>

@@ -326,6 +326,49 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
     });
 
     [Fact]
+    public void Layers_ThatLookOn_LetItPassAndOthersRefuseIt() => Run(async loop =>
+    {
+        var text = new StringWriter();
+        var protocol = new TestProtocol();
+        Server server = await ServeAsync(
+            loop,
+            () => new TimeoutLayer(
+                new WireTap(protocol, text), new ConnectionTimeouts { Idle = TimeSpan.FromSeconds(30), Write = TimeSpan.FromSeconds(3) }),
+            Narrow);
+        Peer peer = Network.ConnectNow(server.EndPoints[0], NarrowPeer);
+        await protocol.Made.Task;
+        using FileStream file = NewFile();
+
+        Task<long> sending = protocol.Transport.SendFileAsync(file);
+        await AssertNextAsync(peer, s_content);
+        Assert.Equal(Size, await sending);
+        Assert.Contains($"> file {Size}", text.ToString(), StringComparison.Ordinal);
+
+        if (IsSimulated)
+        {
+            // The peer takes no more of it.
+            ConnectionException exception = await Assert.ThrowsAsync<ConnectionTimeoutException>(
+                () => protocol.Transport.SendFileAsync(file));
+            Assert.Equal(CloseReason.Timeout, exception.Reason);
+        }
+
+        protocol.Transport.Close();
+        peer.Dispose();
+        await protocol.Lost.Task;
+
+        var throttled = new TestProtocol();
+        server = await ServeAsync(loop, () => new ThrottlingLayer(throttled, new Throttle(1000), new Throttle(1000)));
+        peer = Network.ConnectNow(server.EndPoints[0]);
+        await throttled.Made.Task;
+        NotSupportedException refused = Assert.Throws<NotSupportedException>(
+            () => { throttled.Transport.SendFileAsync(file); });
+        Assert.Contains(nameof(ThrottlingLayer), refused.Message, StringComparison.Ordinal);
+        throttled.Transport.Close();
+        peer.Dispose();
+        await throttled.Lost.Task;
+    });
+
+    [Fact]
     public void FilesAndWrites_AtRandom_ArriveInOrder() => Run(async loop =>
     {
         var random = new Random(NextSeed());

@@ -41,9 +41,9 @@ public abstract class UnixSuite : LoopContract
         ConnectOptions? clientOptions = null)
     {
         TestProtocol server = Watch(atServer ?? new TestProtocol());
-        Server listening = await loop.CreateUnixServerAsync(() => server, SocketPath, options);
-        (_, TestProtocol client) = await loop.CreateUnixConnectionAsync(
-            () => Watch(atClient ?? new TestProtocol()), SocketPath, clientOptions);
+        TestProtocol client = Watch(atClient ?? new TestProtocol());
+        Server listening = await loop.CreateUnixServerAsync(() => Wrap(server), SocketPath, options);
+        await loop.CreateUnixConnectionAsync(() => Wrap(client), SocketPath, clientOptions);
         await server.Made.Task;
         listening.Close();
         return (server, client);

@@ -2,16 +2,19 @@ namespace Toolkit.Tests.Testing;
 
 /// <summary>
 /// Two protocols that do whatever they like whenever they are called: the order of callbacks holds, and what arrives is what
-/// was sent, with and without a tap in between.
+/// was sent, with and without layers in between.
 /// </summary>
 public sealed class RandomLifeTests
 {
     private const int Rounds = 150;
 
+    // A protocol alone, behind a tap, and behind all layers, one of them throttled once by itself and once with the other end.
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void RandomCallsFromRandomCallbacks_KeepTheContract(bool tapped) => MemoryLoop.Run(async (loop, errors) =>
+    [InlineData("")]
+    [InlineData("tap")]
+    [InlineData("throttle")]
+    [InlineData("layers")]
+    public void RandomCallsFromRandomCallbacks_KeepTheContract(string between) => MemoryLoop.Run(async (loop, errors) =>
     {
         ulong seed = MemoryLoop.NextSeed();
         for (int round = 0; round < Rounds; round++)
@@ -34,7 +37,7 @@ public sealed class RandomLifeTests
             second.Other = first;
             try
             {
-                await MemoryConnection.CreateAsync(loop, first.Begin(tapped), second.Begin(tapped), options);
+                await MemoryConnection.CreateAsync(loop, Wrap(between, first.Begin(), random), Wrap(between, second.Begin(), random), options);
             }
             catch (ArithmeticException)
             {
@@ -46,6 +49,7 @@ public sealed class RandomLifeTests
             for (int turn = 0; turn < 15 && !first.Lost.Task.IsCompleted; turn++)
             {
                 await MemoryLoop.SettleAsync(loop);
+                await Task.Delay(TimeSpan.FromMilliseconds(random.Next(200)), loop.TimeProvider);
                 first.ActFromOutside();
             }
 
@@ -73,7 +77,23 @@ public sealed class RandomLifeTests
                 }
             }
         }
-    });
+    }, LoopKind.Simulated);
+
+    private static StreamProtocol Wrap(string between, StreamProtocol protocol, SeededRandom random)
+    {
+        return between switch
+        {
+            "tap" => new WireTap(protocol, TextWriter.Null),
+            "throttle" => new ThrottlingLayer(protocol, NewThrottle(), NewThrottle()),
+            "layers" => new TimeoutLayer(
+                new ThrottlingLayer(
+                    new WireTap(new ThrottlingLayer(protocol, NewThrottle(), NewThrottle()), TextWriter.Null), NewThrottle(), NewThrottle()),
+                new ConnectionTimeouts { Idle = TimeSpan.FromDays(1), Read = TimeSpan.FromDays(1), Write = TimeSpan.FromDays(1) }),
+            _ => protocol,
+        };
+
+        Throttle? NewThrottle() => random.Next(4) == 0 ? null : new Throttle(100 + random.Next(20_000), 1 + random.Next(3_000));
+    }
 
     /// <summary>One end: a succession of protocols of both kinds, and the stream that it writes.</summary>
     private sealed class Side(SeededRandom random, bool deadly)
@@ -99,11 +119,7 @@ public sealed class RandomLifeTests
 
         private bool HasEnded { get; set; }
 
-        public StreamProtocol Begin(bool tapped)
-        {
-            StreamProtocol protocol = NewProtocol();
-            return tapped ? new WireTap(protocol, TextWriter.Null) : protocol;
-        }
+        public StreamProtocol Begin() => NewProtocol();
 
         public void Write(int length)
         {
@@ -262,7 +278,9 @@ public sealed class RandomLifeTests
 
         private void Receive(ReadOnlySpan<byte> data)
         {
-            foreach (byte value in data)
+            int used = random.Next(8) == 0 ? random.Next(data.Length + 1) : data.Length;
+            _current!.Transport.Unread(data[used..]);
+            foreach (byte value in data[..used])
             {
                 byte expected = ByteAt(Received);
                 if (value != expected)
