@@ -8,7 +8,8 @@ namespace Toolkit.Backends;
 /// </summary>
 /// <remarks>
 /// A handle has three places for operations: one on the read side (receive, accept, or a wait until it is readable), one
-/// on the write side (send, connect, or a wait until it is writable), and one that watches for hang-up. Each holds at most one operation.
+/// on the write side (send, connect, or a wait until it is writable), and one that watches for hang-up. Each holds at most one
+/// operation.
 /// </remarks>
 public abstract class IoHandle
 {

@@ -206,7 +206,7 @@ public sealed class LoopSocket : IDisposable
     /// </summary>
     public void Dispose() => Close(reset: false);
 
-    /// <summary>As <see cref="Dispose"/>, but the peer of a TCP connection sees a reset, and what is on its way is lost.</summary>
+    /// <summary>As <see cref="Dispose"/>, but a peer over TCP sees a reset, and what is on its way is lost.</summary>
     public void Abort() => Close(reset: true);
 
     private void Close(bool reset)

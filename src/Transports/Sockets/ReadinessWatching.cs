@@ -17,21 +17,20 @@ public static class ReadinessWatching
         /// </summary>
         /// <remarks>
         /// <para>
-        /// It is level-triggered: the callback is called once in a turn of the loop, and again in the next unless it has read what
-        /// there was, or the end was reached, which stays readable, as an error does. It is called on the loop as user code, in the
-        /// execution context of this call, and belongs to no task. What it throws goes to
-        /// <see cref="EventLoop.ExceptionHandler"/>, and the watch goes on. It must not block: another who has the descriptor may
-        /// have been quicker, so it is best to have it non-blocking.
+        /// It is level-triggered: the callback is called once in a turn of the loop, and again in the next unless it has read
+        /// what there was; the end and errors stay readable. It is called on the loop as user code, in the execution context of
+        /// this call, and belongs to no task. What it throws goes to <see cref="EventLoop.ExceptionHandler"/>, and the watch goes
+        /// on. It must not block: another who has the descriptor may have been quicker, so it is best to have it non-blocking.
         /// </para>
         /// <para>
-        /// The descriptor is borrowed: the loop neither reads nor changes it, and does not close it. It has a descriptor of its own
-        /// for what stands behind it, which therefore stays open until the watch is disposed of: of a socket that is closed
-        /// meanwhile the peer sees no end. So dispose of the watch first. A watch that finds the handle closed ends without calling
-        /// back, and all of them end with the loop.
+        /// The descriptor is borrowed: the loop neither reads nor changes it, and does not close it. It has a descriptor of its
+        /// own for what stands behind it, which therefore stays open until the watch is disposed of: of a socket that is closed
+        /// meanwhile the peer sees no end. So dispose of the watch first. A watch that finds the handle closed ends without
+        /// calling back, and all of them end with the loop.
         /// </para>
         /// <para>
-        /// For what can be waited for: sockets, pipes, terminals, and Linux's event counters, timers, inotify and processes. Several
-        /// watches of one descriptor know nothing of each other.
+        /// For what can be waited for: sockets, pipes, terminals, and Linux's event counters, timers, inotify and processes.
+        /// Several watches of one descriptor know nothing of each other.
         /// </para>
         /// </remarks>
         /// <param name="handle">The descriptor, such as <see cref="Socket.SafeHandle"/>.</param>
@@ -48,8 +47,8 @@ public static class ReadinessWatching
 
         /// <summary>
         /// Calls back for as long as a descriptor is writable, because there is room, or because writing would fail: asyncio's
-        /// <c>add_writer</c>. Most descriptors are, nearly always: dispose of the watch when there is nothing to write. Otherwise as
-        /// <c>WatchReadable</c>. Loop thread only.
+        /// <c>add_writer</c>. Most descriptors are, nearly always: dispose of the watch when there is nothing to write. Otherwise
+        /// as <c>WatchReadable</c>. Loop thread only.
         /// </summary>
         /// <param name="handle">The descriptor.</param>
         /// <param name="callback">Called each time.</param>
@@ -76,8 +75,8 @@ public static class ReadinessWatching
                 "Descriptors can be watched on Linux. Elsewhere, hand a Socket to AdoptSocket, or let a thread wait "
                 + "(RunInThreadAsync)."),
             SocketError.OperationNotSupported => new NotSupportedException(
-                $"A loop with the {backend.Name} backend has no descriptors that could be watched. Use another kind of loop; in a "
-                + "simulation, use a LoopSocket or a transport."),
+                $"A loop with the {backend.Name} backend has no descriptors that could be watched. Use another kind of loop; in "
+                + "a simulation, use a LoopSocket or a transport."),
             SocketError.NotSocket => new AdoptFailedException(error, "The descriptor cannot be watched: it is closed."),
             SocketError.SocketNotSupported => new AdoptFailedException(
                 error,

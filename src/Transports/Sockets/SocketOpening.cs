@@ -43,7 +43,13 @@ public static class SocketOpening
                 case IPEndPoint ip:
                     loop.Host.VerifyRunning();
                     return OwnAsync(loop, TcpConnecting.ConnectHandleAsync(
-                        loop, ip.ToString(), [ip], options, options.BoundedTimeout, LoopHost.CaptureContext(), cancellationToken));
+                        loop,
+                        ip.ToString(),
+                        [ip],
+                        options,
+                        options.BoundedTimeout,
+                        LoopHost.CaptureContext(),
+                        cancellationToken));
                 case UnixDomainSocketEndPoint unix:
                     UnixDomainSocketEndPoint path = UnixName.Parse(
                         unix.ToString(), options.AllowAbstractName, nameof(remoteEndPoint));
@@ -115,9 +121,9 @@ public static class SocketOpening
         /// Unix. Loop thread only.
         /// </summary>
         /// <remarks>
-        /// The loop makes a descriptor of its own and closes the socket, so whoever disposes it later does no harm. Nothing may be
-        /// in flight on it. When this throws, the socket is still the caller's. A socket of another kind, or one that its library
-        /// goes on using, is left to it and waited for by <c>loop.WatchReadable(socket.SafeHandle, ...)</c>.
+        /// The loop makes a descriptor of its own and closes the socket, so whoever disposes it later does no harm. Nothing may
+        /// be in flight on it. When this throws, the socket is still the caller's. A socket of another kind, or one that its
+        /// library goes on using, is left to it and waited for by <c>loop.WatchReadable(socket.SafeHandle, ...)</c>.
         /// </remarks>
         /// <param name="socket">The socket, the loop's from success on.</param>
         /// <exception cref="AdoptFailedException">It is none of these, not connected, or closed; the message says what to
@@ -159,8 +165,8 @@ public static class SocketOpening
     private static UnixDomainSocketEndPoint PathOf(UnixDomainSocketEndPoint endPoint, string parameter)
         => endPoint.ToString() is ['@', ..]
             ? throw new ArgumentException(
-                "The name is an abstract one, which no mode protects: every user of the machine may connect to it. Use a path; or, "
-                + "if it is meant, hand a Socket that listens there to AdoptSocket.",
+                "The name is an abstract one, which no mode protects: every user of the machine may connect to it. Use a path; "
+                + "or, if it is meant, hand a Socket that listens there to AdoptSocket.",
                 parameter)
             : UnixName.Parse(endPoint.ToString(), allowsAbstract: false, parameter);
 

@@ -21,6 +21,7 @@ internal sealed unsafe class PipePoller : IDisposable
     private const uint OneShot = 1u << 30;
     private const int EventsPerWait = 64;
     private const ulong StopToken = ulong.MaxValue;
+    private const int TokenBits = HandleTable<IoHandle>.TokenBits;
 
     // struct epoll_event is packed on x86-64 and nowhere else.
     private static readonly int s_eventSize = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
@@ -31,7 +32,9 @@ internal sealed unsafe class PipePoller : IDisposable
     private readonly SafeFileHandle _stop;
     private readonly Thread _thread;
 
-    /// <param name="happened">Told of each event by its token, on the poller's thread.</param>
+    /// <param name="happened">
+    /// Told of each event by its token, with the arming's number above it, on the poller's thread.
+    /// </param>
     public PipePoller(Action<ulong, EpollEvents> happened)
     {
         _happened = happened;
@@ -50,26 +53,30 @@ internal sealed unsafe class PipePoller : IDisposable
         _thread.UnsafeStart();
     }
 
-    /// <summary>Has the next event of the descriptor reported; errors and hang-ups come unasked.</summary>
+    /// <summary>
+    /// Has the next event of the descriptor reported; errors and hang-ups come unasked. One that was reported of an earlier
+    /// arming and not looked at yet is stale from here on, since the system looks anew.
+    /// </summary>
     /// <returns>Zero, or the system's error.</returns>
-    public int Arm(int fd, ulong token, ref bool isRegistered, EpollEvents interest)
+    public int Arm(int fd, ulong token, ref PollArming arming, EpollEvents interest)
     {
-        int operation = isRegistered ? Libc.EpollModify : Libc.EpollAdd;
-        if (Control(operation, fd, (uint)interest | OneShot, token) != 0)
+        int operation = arming.IsRegistered ? Libc.EpollModify : Libc.EpollAdd;
+        arming.Count++;
+        if (Control(operation, fd, (uint)interest | OneShot, ((ulong)arming.Count << TokenBits) | token) != 0)
         {
             return Errno.Last;
         }
 
-        isRegistered = true;
+        arming.IsRegistered = true;
         return 0;
     }
 
     /// <summary>The descriptor is about to be closed. What was reported of it may still be on its way.</summary>
-    public void Forget(int fd, ref bool isRegistered)
+    public void Forget(int fd, ref PollArming arming)
     {
-        if (isRegistered)
+        if (arming.IsRegistered)
         {
-            isRegistered = false;
+            arming.IsRegistered = false;
             _ = Control(Libc.EpollDelete, fd, 0, 0);
         }
     }
@@ -113,4 +120,18 @@ internal sealed unsafe class PipePoller : IDisposable
         Marshal.WriteInt64((nint)happening, s_tokenOffset, (long)token);
         return Libc.EpollControl(Fd(_epoll), operation, fd, happening);
     }
+}
+
+/// <summary>How a descriptor stands with the poller.</summary>
+[StructLayout(LayoutKind.Auto)]
+internal struct PollArming
+{
+    /// <summary>Whether the poller knows it.</summary>
+    public bool IsRegistered;
+
+    /// <summary>Which arming is the last, as far as eight bits tell.</summary>
+    public byte Count;
+
+    /// <summary>Whether an event is of that one.</summary>
+    public readonly bool IsOf(ulong token) => (byte)(token >>> HandleTable<IoHandle>.TokenBits) == Count;
 }

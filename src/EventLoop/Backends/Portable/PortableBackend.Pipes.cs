@@ -8,8 +8,8 @@ using Toolkit.Backends.Linux;
 namespace Toolkit.Backends.Portable;
 
 /// <content>
-/// Pipes, terminals and processes, where the system is Linux: waited for by <see cref="PipePoller"/>. It also waits until a socket
-/// can be written to, for which .NET has nothing but a send; elsewhere that is looked at again and again.
+/// Pipes, terminals and processes, where the system is Linux: waited for by <see cref="PipePoller"/>. It also waits until a
+/// socket can be written to, for which .NET has nothing but a send; elsewhere that is looked at again and again.
 /// </content>
 internal sealed unsafe partial class PortableBackend
 {
@@ -86,12 +86,13 @@ internal sealed unsafe partial class PortableBackend
             count > 0 && _readyPipes.TryDequeue(out (ulong Token, EpollEvents Events) ready);
             count--)
         {
-            switch (_pipes?.Find(ready.Token))
+            switch (_pipes?.Find(ready.Token & HandleTable<IoHandle>.TokenMask))
             {
-                case PortablePipe pipe:
+                case PortablePipe pipe when pipe.Arming.IsOf(ready.Token):
                     told += Tell(pipe, ready.Events);
                     break;
-                case PortableHandle { WriteSide: WritableOperation { State: IoOperationState.Armed } writable }:
+                case PortableHandle { WriteSide: WritableOperation { State: IoOperationState.Armed } writable } handle
+                    when handle.Arming.IsOf(ready.Token):
                     End(writable, SocketError.Success);
                     told++;
                     break;
@@ -105,6 +106,7 @@ internal sealed unsafe partial class PortableBackend
     private int Tell(PortablePipe pipe, EpollEvents events)
     {
         const EpollEvents Trouble = EpollEvents.Error | EpollEvents.HangUp;
+        byte arming = pipe.Arming.Count;
         int told = 0;
         if ((events & (EpollEvents.Readable | Trouble)) != EpollEvents.None)
         {
@@ -132,7 +134,11 @@ internal sealed unsafe partial class PortableBackend
             return told; // it would be reported again at once
         }
 
-        ArmPipe(pipe);
+        if (pipe.Arming.Count == arming) // unless a callback has waited for something anew
+        {
+            ArmPipe(pipe);
+        }
+
         return told;
     }
 
@@ -224,7 +230,7 @@ internal sealed unsafe partial class PortableBackend
         }
 
         IoOperation? waits = pipe.ReadSide ?? pipe.WriteSide ?? pipe.HangUp;
-        if (waits is not null && PollerOfPipes.Arm(pipe.Fd, pipe.Token, ref pipe.IsRegistered, interest) is var errno and not 0
+        if (waits is not null && PollerOfPipes.Arm(pipe.Fd, pipe.Token, ref pipe.Arming, interest) is var errno and not 0
             && waits.State == IoOperationState.Armed)
         {
             EndLater(waits, Errno.ToSocketError(errno));
@@ -239,7 +245,7 @@ internal sealed unsafe partial class PortableBackend
         int errno = PollerOfPipes.Arm(
             (int)handle.Socket.SafeHandle.DangerousGetHandle(),
             handle.PollToken.Value,
-            ref handle.IsRegistered,
+            ref handle.Arming,
             EpollEvents.Writable);
         if (errno != 0)
         {
@@ -252,7 +258,7 @@ internal sealed unsafe partial class PortableBackend
     {
         if (handle.PollToken is { } token)
         {
-            _poller?.Forget((int)handle.Socket.SafeHandle.DangerousGetHandle(), ref handle.IsRegistered);
+            _poller?.Forget((int)handle.Socket.SafeHandle.DangerousGetHandle(), ref handle.Arming);
             _pipes!.Remove(token);
         }
     }
@@ -260,7 +266,7 @@ internal sealed unsafe partial class PortableBackend
     [SupportedOSPlatform("linux")]
     private void ClosePipe(PortablePipe pipe)
     {
-        _poller?.Forget(pipe.Fd, ref pipe.IsRegistered);
+        _poller?.Forget(pipe.Fd, ref pipe.Arming);
         _pipes!.Remove(pipe.Token);
         pipe.CloseDescriptor();
     }

@@ -25,8 +25,8 @@ internal sealed partial class PortableHandle : IoHandle
         RefreshNames();
     }
 
-    /// <summary>Whether the poller knows the descriptor, and <see cref="PollToken"/> what it calls it. A field, for its sake.</summary>
-    public bool IsRegistered;
+    /// <summary>How it stands with the poller, which calls it <see cref="PollToken"/>. A field, for the poller's sake.</summary>
+    public PollArming Arming;
 
     public Socket Socket { get; }
 

@@ -9,6 +9,6 @@ namespace Toolkit.Backends.Portable;
 [SupportedOSPlatform("linux")]
 internal sealed class PortablePipe(PortableBackend backend, int fd) : LinuxHandle(backend, fd, new(default), default)
 {
-    /// <summary>Whether the poller knows the descriptor. A field, for the poller's sake.</summary>
-    public bool IsRegistered;
+    /// <summary>How it stands with the poller. A field, for the poller's sake.</summary>
+    public PollArming Arming;
 }

@@ -201,7 +201,7 @@ internal static partial class PortableSocket
             return SocketError.SocketNotSupported;
         }
 
-        if (socket.LocalEndPoint is not (IPEndPoint or UnixDomainSocketEndPoint))
+        if (socket.AddressFamily is not (AddressFamily.InterNetwork or AddressFamily.InterNetworkV6 or AddressFamily.Unix))
         {
             return SocketError.AddressFamilyNotSupported;
         }

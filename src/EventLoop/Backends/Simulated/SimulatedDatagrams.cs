@@ -40,7 +40,9 @@ internal sealed class SimulatedDatagrams(SimulatedHost host, IPEndPoint local, I
 
     private SimulatedWorld World => host.World;
 
-    /// <summary>Whether any datagram would be taken: a wait that ended with less could be followed by another at once, for ever.</summary>
+    /// <summary>
+    /// Whether any datagram would be taken: a wait that ended with less could be followed by another at once, for ever.
+    /// </summary>
     public bool IsWritable => _error != SocketError.Success || HasRoom(MaxLengthV6);
 
     public bool HasRoom(int length) => _leaving == 0 || _leaving + length <= _sendCapacity;
