@@ -242,7 +242,10 @@ internal sealed partial class StreamTransport : ISender, IFlushable
 
     private void ResumeIfLow()
     {
-        if (!_writingPaused || (_lifecycle.IsClosing && _held == 0) || _sendFault != SocketError.Success || _output.Length > WriteLimits.Low)
+        if (!_writingPaused
+            || (_lifecycle.IsClosing && _held == 0)
+            || _sendFault != SocketError.Success
+            || _output.Length > WriteLimits.Low)
         {
             return;
         }
