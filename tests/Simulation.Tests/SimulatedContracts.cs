@@ -93,6 +93,8 @@ public sealed class SimulatedLayeredReentrancyMatrixTests() : ReentrancyMatrixCo
 
 public sealed class SimulatedAllLayersBufferedProtocolTests() : BufferedProtocolContract(LoopKind.Simulated.BehindAllLayers());
 
+public sealed class SimulatedAllLayersOverTlsTests() : BufferedProtocolContract(LoopKind.Simulated.OverTls().BehindAllLayers());
+
 public sealed class SimulatedAllLayersFlowControlTests() : TcpFlowControlContract(LoopKind.Simulated.BehindAllLayers());
 
 public sealed class SimulatedAllLayersReentrancyMatrixTests() : ReentrancyMatrixContract(LoopKind.Simulated.BehindAllLayers());

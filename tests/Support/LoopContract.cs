@@ -37,8 +37,10 @@ public abstract class LoopContract(LoopUnderTest subject)
     /// <summary>Whether a send may take less than the kernel has room for, or nothing.</summary>
     protected bool HasShortTries => subject.HasShortTries;
 
-    /// <summary>Much, in bytes: 64 MiB where a kind has its full run, less under special conditions, over TLS and behind layers.</summary>
-    protected int BulkSize => (subject.Wrap is not null ? 2 : ServerTls is not null ? 8 : subject.IsVariant ? 16 : 64) * 1024 * 1024;
+    /// <summary>Much, in bytes: 64 MiB where a kind has its full run, less over TLS, behind layers and under special
+    /// conditions.</summary>
+    protected int BulkSize
+        => (subject.Wrap is not null ? 2 : ServerTls is not null ? 8 : subject.IsVariant ? 16 : 64) * 1024 * 1024;
 
     /// <inheritdoc cref="LoopUnderTest.ServerTls"/>
     protected TlsServerOptions? ServerTls => subject.ServerTls;

@@ -1,8 +1,8 @@
 namespace Toolkit;
 
 /// <summary>
-/// How long a connection may wait for its peer (<see cref="TimeoutLayer"/>). Immutable: one object may serve many connections. What
-/// is not set has no limit, and costs nothing.
+/// How long a connection may wait for its peer (<see cref="TimeoutLayer"/>). Immutable: one object may serve many connections.
+/// What is not set has no limit, and costs nothing.
 /// </summary>
 public sealed record ConnectionTimeouts
 {

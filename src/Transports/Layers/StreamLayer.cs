@@ -11,9 +11,9 @@ namespace Toolkit;
 /// </summary>
 /// <remarks>
 /// <para>
-/// Give it to a connection or a server instead of the protocol: <c>() =&gt; new TimeoutLayer(new Echo(), times)</c>. Layers stack,
-/// and one object is the layer of one connection. The transport that the connection has is the one below all of them: what is
-/// called on it goes past the layers, and what was written to them still comes before the end that it makes
+/// Give it to a connection or a server instead of the protocol: <c>() =&gt; new TimeoutLayer(new Echo(), times)</c>. Layers
+/// stack, and one object is the layer of one connection. The transport that the connection has is the one below all of them: what
+/// is called on it goes past the layers, and what was written to them still comes before the end that it makes
 /// (<see cref="Transport.Close()"/>).
 /// </para>
 /// <para>
@@ -24,10 +24,10 @@ namespace Toolkit;
 /// </para>
 /// <para>
 /// What comes up is told by the callbacks of <see cref="StreamProtocol"/>, and by <see cref="DataReceived"/> or
-/// <see cref="GetBuffer"/> with <see cref="BufferUpdated"/>. What goes down comes by <see cref="Write"/> and its relatives, which the
-/// protocol's <see cref="Transport"/> calls. All of them are called on the loop's thread. What one of the first throws ends the
-/// connection, as it does out of a protocol; what one of the others throws comes out of the protocol's call. From a callback of its
-/// own, such as a timer's, a layer calls the protocol by <see cref="Tell"/>.
+/// <see cref="GetBuffer"/> with <see cref="BufferUpdated"/>. What goes down comes by <see cref="Write"/> and its relatives, which
+/// the protocol's <see cref="Transport"/> calls. All of them are called on the loop's thread. What one of the first throws ends
+/// the connection, as it does out of a protocol; what one of the others throws comes out of the protocol's call. From a callback
+/// of its own, such as a timer's, a layer calls the protocol by <see cref="Tell"/>.
 /// </para>
 /// </remarks>
 public abstract partial class StreamLayer : StreamProtocol
@@ -54,9 +54,9 @@ public abstract partial class StreamLayer : StreamProtocol
     public StreamProtocol Protocol => _upper?.Protocol ?? _first;
 
     /// <summary>
-    /// Whether the transport receives into the buffer of a <see cref="BufferedProtocol"/> behind the layer, as it does by default.
-    /// Otherwise all bytes come by <see cref="DataReceived"/>, from where they are copied: for a layer that changes what comes, or
-    /// cuts it.
+    /// Whether the transport receives into the buffer of a <see cref="BufferedProtocol"/> behind the layer, as it does by
+    /// default. Otherwise all bytes come by <see cref="DataReceived"/>, from where they are copied: for a layer that changes what
+    /// comes, or cuts it.
     /// </summary>
     protected virtual bool PassesBuffers => true;
 
@@ -366,7 +366,12 @@ public abstract partial class StreamLayer : StreamProtocol
 
     internal sealed override Memory<byte> AskForBuffer(int sizeHint) => _lent = GetBuffer(sizeHint);
 
-    internal sealed override void TellFilled(int count) => BufferUpdated(_lent.Span[..count]);
+    internal sealed override void TellFilled(int count)
+    {
+        ReadOnlySpan<byte> data = _lent.Span[..count];
+        _lent = default; // it is the protocol's, who may have done with it before the next is asked for
+        BufferUpdated(data);
+    }
 
     /// <summary>Bytes that the system had not taken at first have left; or those that a layer below has held.</summary>
     internal virtual void OnBytesLeft() => (Protocol as StreamLayer)?.OnBytesLeft();

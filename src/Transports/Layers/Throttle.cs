@@ -8,12 +8,12 @@ namespace Toolkit;
 /// </summary>
 /// <remarks>
 /// <para>
-/// It follows the clock of the loop of its first layer, and belongs to that loop. Whoever finds too few tokens waits in line, and so
-/// does whoever comes after. What comes in is shared among those who wait: each gets its part and goes to the end of the line.
+/// It follows the clock of the loop of its first layer, and belongs to that loop. Whoever finds too few tokens waits in line, and
+/// so does whoever comes after. What comes in is shared among those who wait: each gets its part and goes to the end of the line.
 /// </para>
 /// <para>
-/// It is exact: <c>n</c> bytes that are ready at once have passed after <c>(n - burst) / rate</c> seconds, rounded up to the clock's
-/// ticks. They pass in pieces of a twentieth of a second or a burst, whichever is less, and of what there is.
+/// It is exact: <c>n</c> bytes that are ready at once have passed after <c>(n - burst) / rate</c> seconds, rounded up to the
+/// clock's ticks. They pass in pieces of a twentieth of a second or a burst, whichever is less, and of what there is.
 /// </para>
 /// </remarks>
 [DebuggerDisplay("{BytesPerSecond} bytes a second, {_waiting} waiting")]
@@ -43,7 +43,8 @@ public sealed class Throttle
     /// <summary>Makes a full bucket.</summary>
     /// <param name="bytesPerSecond">See <see cref="BytesPerSecond"/>.</param>
     /// <param name="burst">See <see cref="Burst"/>; what a second brings when null.</param>
-    /// <exception cref="ArgumentOutOfRangeException">One of them is not positive, or more than <see cref="MaxBytes"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">One of them is not positive, or more than <see
+    /// cref="MaxBytes"/>.</exception>
     public Throttle(long bytesPerSecond, long? burst = null)
     {
         Validate(bytesPerSecond, nameof(bytesPerSecond));
@@ -69,8 +70,8 @@ public sealed class Throttle
     }
 
     /// <summary>
-    /// How many bytes may pass at once after a pause that was long enough: what the bucket holds. May be changed at any time, on the
-    /// loop's thread.
+    /// How many bytes may pass at once after a pause that was long enough: what the bucket holds. May be changed at any time, on
+    /// the loop's thread.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">It is not positive, or more than <see cref="MaxBytes"/>.</exception>
     /// <exception cref="InvalidOperationException">This is not the thread of the loop that uses it.</exception>
@@ -310,6 +311,7 @@ internal abstract class ThrottleTurn
     /// <summary>How many tokens are wanted; none by who has enough and waits for its turn alone.</summary>
     public abstract long Wanted { get; }
 
-    /// <summary>Tokens were taken for it, at most as many as it wanted. It is out of line, and may get in again. Does not throw.</summary>
+    /// <summary>Tokens were taken for it, at most as many as it wanted. It is out of line, and may get in again. Does not
+    /// throw.</summary>
     public abstract void Grant(long count);
 }

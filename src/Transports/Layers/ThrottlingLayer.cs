@@ -11,9 +11,9 @@ namespace Toolkit;
 /// throttle for all of them for a rate of the whole server. Two layers, one behind the other, are both.
 /// </para>
 /// <para>
-/// Reading: the protocol is told no more bytes than there are tokens for, and meanwhile the transport does not receive, so that the
-/// peer is slowed down by its own full buffers. What has come already waits in the layer, no more than the transport tells at once.
-/// The protocol's transport says that it reads all the same, unless the protocol has paused it.
+/// Reading: the protocol is told no more bytes than there are tokens for, and meanwhile the transport does not receive, so that
+/// the peer is slowed down by its own full buffers. What has come already waits in the layer, no more than the transport tells at
+/// once. The protocol's transport says that it reads all the same, unless the protocol has paused it.
 /// </para>
 /// <para>
 /// Writing: what there are no tokens for is held back. It is unsent as any other (<see cref="Transport.UnsentBytes"/> of the
@@ -51,7 +51,8 @@ public sealed class ThrottlingLayer : StreamLayer
     /// <summary>Makes a layer for one connection.</summary>
     /// <param name="protocol">The protocol, which has no connection yet.</param>
     /// <param name="reading">What it receives at; null for as fast as it comes.</param>
-    /// <param name="writing">What it sends at; null for as fast as it goes. It may be the same, which is then for the sum.</param>
+    /// <param name="writing">What it sends at; null for as fast as it goes. It may be the same, which is then for the
+    /// sum.</param>
     /// <exception cref="ArgumentNullException">The protocol is null.</exception>
     public ThrottlingLayer(StreamProtocol protocol, Throttle? reading = null, Throttle? writing = null)
         : base(protocol)
@@ -129,6 +130,12 @@ public sealed class ThrottlingLayer : StreamLayer
     /// <inheritdoc/>
     public override void PauseWriting()
     {
+        if (_writing is null)
+        {
+            base.PauseWriting();
+            return;
+        }
+
         _isPausedBelow = true;
         if (!_isHandingDown)
         {
@@ -139,6 +146,12 @@ public sealed class ThrottlingLayer : StreamLayer
     /// <inheritdoc/>
     public override void ResumeWriting()
     {
+        if (_writing is null)
+        {
+            base.ResumeWriting();
+            return;
+        }
+
         _isPausedBelow = false;
         if (_areLimitsLowered)
         {
@@ -373,25 +386,19 @@ public sealed class ThrottlingLayer : StreamLayer
     // From the loop: there are tokens, or the transport takes bytes again.
     private void Release()
     {
-        if (_writing is null)
-        {
-            ResumeIfLow();
-            return;
-        }
-
         long before = _released;
-        while (!_isPausedBelow && _writing.Allowance > 0 && ReleaseFirst(_writing.Allowance) is > 0 and var count)
+        while (!_isPausedBelow && _writing!.Allowance > 0 && ReleaseFirst(_writing.Allowance) is > 0 and var count)
         {
             _writing.Allowance -= count;
         }
 
         if (_held.IsEmpty)
         {
-            _writing.End();
+            _writing!.End();
         }
         else if (!_isPausedBelow)
         {
-            _writing.Wait();
+            _writing!.Wait();
         }
 
         if (_released > before)

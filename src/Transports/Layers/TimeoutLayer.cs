@@ -7,17 +7,17 @@ namespace Toolkit;
 /// <para>
 /// Give it to the connection instead of the protocol:
 /// <c>() =&gt; new TimeoutLayer(new Echo(), new ConnectionTimeouts { Idle = TimeSpan.FromMinutes(2) })</c>. When a time is over,
-/// <see cref="TimedOut"/> is asked, and unless it keeps the connection, that ends with a <see cref="ConnectionTimeoutException"/> and
-/// <see cref="CloseReason.Timeout"/>: an idle one that has everything is closed in good order, every other one is aborted.
+/// <see cref="TimedOut"/> is asked, and unless it keeps the connection, that ends with a <see cref="ConnectionTimeoutException"/>
+/// and <see cref="CloseReason.Timeout"/>: an idle one that has everything is closed in good order, every other one is aborted.
 /// </para>
 /// <para>
-/// A connection has one timer at the most. Traffic notes the time; the timer looks at that when it fires, and is set anew for what is
-/// left. So a time takes effect at its very end, and a message costs no timer.
+/// A connection has one timer at the most. Traffic notes the time; the timer looks at that when it fires, and is set anew for
+/// what is left. So a time takes effect at its very end, and traffic seldom touches the timer.
 /// </para>
 /// <para>
 /// Time during which the loop did not run, since the process was halted or a callback held it up, counts against nobody. What the
-/// peer has sent meanwhile is told before the timer fires, as the loop has it of all timers. When a time is found over much too late, by
-/// an eighth of it or more, the peer gets as much again, and the whole of it at the most: it may have waited for us.
+/// peer has sent meanwhile is told before the timer fires, as the loop has it of all timers. When a time is found over much too
+/// late, by an eighth of it or more, the peer gets as much again, and the whole of it at the most: it may have waited for us.
 /// </para>
 /// <para>
 /// Of several layers, this is to stand next to the transport. Behind a <see cref="ThrottlingLayer"/>, what that holds back would
@@ -58,8 +58,8 @@ public class TimeoutLayer : StreamLayer
     }
 
     /// <summary>
-    /// What <see cref="TimedOut"/> calls, with the layer and the time that is over: true keeps the connection, false ends it. Null,
-    /// the default, ends it.
+    /// What <see cref="TimedOut"/> calls, with the layer and the time that is over: true keeps the connection, false ends it.
+    /// Null, the default, ends it.
     /// </summary>
     public Func<TimeoutLayer, ConnectionTimeout, bool>? OnTimeout { get; init; }
 
@@ -145,7 +145,8 @@ public class TimeoutLayer : StreamLayer
     /// protocol's <see cref="Transport"/>, to ask the peer for a sign of life, or to end the connection in a way of its own.
     /// </summary>
     /// <param name="timeout">Which one.</param>
-    /// <returns>True to keep the connection, whose time begins anew; false to end it. The base asks <see cref="OnTimeout"/>.</returns>
+    /// <returns>True to keep the connection, whose time begins anew; false to end it. The base asks <see
+    /// cref="OnTimeout"/>.</returns>
     protected virtual bool TimedOut(ConnectionTimeout timeout) => OnTimeout?.Invoke(this, timeout) ?? false;
 
     /// <inheritdoc/>

@@ -9,10 +9,10 @@ namespace Toolkit;
 /// <see cref="Simulation.WireTap"/> has them.
 /// </summary>
 /// <remarks>
-/// Give it to the connection instead of the protocol: <c>() =&gt; new TrafficLoggingLayer(new Echo())</c>. It logs in the category
-/// <c>Toolkit.Traffic</c>, with the number of the connection (<see cref="Transport.Id"/>). While the level is off, nothing is formatted
-/// and nothing allocated. What a peer has sent is escaped, so that it cannot forge lines; but a log of traffic has in it what
-/// the protocol says, passwords too.
+/// Give it to the connection instead of the protocol: <c>() =&gt; new TrafficLoggingLayer(new Echo())</c>. It logs in the
+/// category <c>Toolkit.Traffic</c>, with the number of the connection (<see cref="Transport.Id"/>). While the level is off,
+/// nothing is formatted and nothing allocated. What a peer has sent is escaped, so that it cannot forge lines; but a log of
+/// traffic has in it what the protocol says, passwords too.
 /// </remarks>
 public sealed partial class TrafficLoggingLayer : TrafficLayer
 {

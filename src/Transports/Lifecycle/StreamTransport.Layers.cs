@@ -6,8 +6,9 @@ namespace Toolkit.Transports;
 
 /// <summary>What the layers that stand on the transport need of it, and its protocol does not.</summary>
 /// <remarks>
-/// A layer may hold back what was written. The transport knows how much that is, and its sending side has not drained before all of
-/// it has come; so closing, ending one direction and the linger time mean the same with layers and without.
+/// A layer may hold back what was written. The transport knows how much that is, and its sending side has not drained before all
+/// of it has come; so closing, ending one direction and the linger time mean the same with layers and without.
+/// To the limits of a server those bytes are not unsent: the peer is not to blame for them.
 /// </remarks>
 internal sealed partial class StreamTransport
 {
@@ -78,7 +79,7 @@ internal sealed partial class StreamTransport
     // What left within the write itself leaves nothing to flush.
     private void EndDrain()
     {
-        if (_lifecycle.AwaitsDrain && IsDrained)
+        if (_lifecycle.AwaitsDrain && IsDrained && _sendFault == SocketError.Success)
         {
             Do(_lifecycle.On(ConnectionEvent.Drained));
         }

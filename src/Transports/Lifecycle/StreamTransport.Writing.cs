@@ -258,8 +258,11 @@ internal sealed partial class StreamTransport : ISender, IFlushable
 
     private void ResumeIfLow()
     {
-        if (!_writingPaused || (_lifecycle.IsClosing && _held == 0) || _sendFault != SocketError.Success
-            || _output.Length > WriteLimits.Low || _file is not null)
+        if (!_writingPaused
+            || (_lifecycle.IsClosing && _held == 0)
+            || _sendFault != SocketError.Success
+            || _output.Length > WriteLimits.Low
+            || _file is not null)
         {
             return;
         }

@@ -4,7 +4,8 @@ using System.Text;
 
 namespace Toolkit.Tests.Contracts;
 
-/// <summary>The contract of transports, through layers: through one that passes everything on, and through all that there are.</summary>
+/// <summary>The contract of transports, through layers: through one that passes everything on, and through all that there
+/// are.</summary>
 public abstract class LayerContract(LoopUnderTest subject) : StreamContract(subject)
 {
     public static TheoryData<string> Stacks => LayerStacks.Names;
@@ -22,7 +23,9 @@ public abstract class LayerContract(LoopUnderTest subject) : StreamContract(subj
     public void Echo_BothWaysAtOnce_ComesBackAndEndsInGoodOrder(string stack, bool buffered) => Run(async loop =>
     {
         byte[] data = Pattern(300_000);
-        ITestProtocol echo = buffered ? NewBufferedEcho() : new TestProtocol { OnData = (p, arrived) => p.Transport.Write(arrived) };
+        ITestProtocol echo = buffered
+            ? NewBufferedEcho()
+            : new TestProtocol { OnData = (p, arrived) => p.Transport.Write(arrived) };
         (Server server, TestProtocol client) = await ConnectAsync(loop, (StreamProtocol)echo, stack);
         client.OnEof = _ => true;
         client.Transport.Write(data);
@@ -221,7 +224,8 @@ public abstract class LayerContract(LoopUnderTest subject) : StreamContract(subj
                 return list;
             })];
 
-    /// <summary>A server with one connection, whose protocol is behind the layers, and a client, which is behind them, too.</summary>
+    /// <summary>A server with one connection, whose protocol is behind the layers, and a client, which is behind them,
+    /// too.</summary>
     private async Task<(Server Server, TestProtocol Client)> ConnectAsync(
         EventLoop loop, StreamProtocol protocol, string stack, TcpOptions? tcp = null)
     {

@@ -208,6 +208,28 @@ public sealed class ThrottlingLayerTests
         Assert.Equal(["ConnectionMade", "ConnectionLost"], sender.Callbacks);
     });
 
+    [Theory]
+    [InlineData(100)]
+    [InlineData(1_000_000)]
+    public void Close_WithBytesHeld_ToAPeerThatResets_IsNoEndInGoodOrder(int rate) => Run(async loop =>
+    {
+        var receiver = new RecordingProtocol();
+        var sender = new RecordingProtocol();
+        await MemoryConnection.CreateAsync(
+            loop,
+            new ThrottlingLayer(sender, writing: new Throttle(rate, 100)),
+            receiver,
+            new MemoryConnectionOptions { Window = 1_000 });
+        receiver.Transport.PauseReading();
+        sender.Transport.Write(new byte[5_000]);
+        sender.Transport.Close();
+        await DelayAsync(loop, 1);
+        receiver.Transport.Abort();
+        Assert.Equal(CloseReason.Reset, Assert.IsType<ConnectionException>(await sender.Lost).Reason);
+        Assert.Equal(CloseReason.Reset, sender.Transport.CloseReason);
+        await receiver.Lost;
+    });
+
     [Fact]
     public void WriteEof_WithBytesHeld_ComesBehindThemAndReceivingGoesOn() => Run(async loop =>
     {
@@ -279,7 +301,8 @@ public sealed class ThrottlingLayerTests
         Assert.Throws<ArgumentOutOfRangeException>(() => throttle.Burst = 0);
         Assert.Throws<ArgumentNullException>("protocol", () => new ThrottlingLayer(null!));
 
-        Run(loop => MemoryConnection.CreateAsync(loop, new ThrottlingLayer(new RecordingProtocol(), throttle), new RecordingProtocol()));
+        Run(loop => MemoryConnection.CreateAsync(
+            loop, new ThrottlingLayer(new RecordingProtocol(), throttle), new RecordingProtocol()));
         Run(async loop =>
         {
             var other = new ThrottlingLayer(new RecordingProtocol(), throttle);
@@ -296,7 +319,8 @@ public sealed class ThrottlingLayerTests
         reported.Clear();
     }, LoopKind.Simulated);
 
-    private static Task DelayAsync(EventLoop loop, double seconds) => Task.Delay(TimeSpan.FromSeconds(seconds), loop.TimeProvider);
+    private static Task DelayAsync(EventLoop loop, double seconds)
+        => Task.Delay(TimeSpan.FromSeconds(seconds), loop.TimeProvider);
 
     // Rounded up to the clock's ticks.
     private static TimeSpan TimeOf(long bytes, long rate)

@@ -181,7 +181,8 @@ public sealed class TimeoutLayerTests
     [Fact]
     public void Times_NoneOrForEver_EndNothing() => Run(async loop =>
     {
-        foreach (ConnectionTimeouts times in (ConnectionTimeouts[])[new(), new() { Idle = TimeSpan.MaxValue, Read = TimeSpan.MaxValue }])
+        ConnectionTimeouts[] harmless = [new(), new() { Idle = TimeSpan.MaxValue, Read = TimeSpan.MaxValue }];
+        foreach (ConnectionTimeouts times in harmless)
         {
             (RecordingProtocol protocol, RecordingProtocol peer) = await ConnectAsync(loop, times);
             await DelayAsync(loop, 1e6);
@@ -198,7 +199,7 @@ public sealed class TimeoutLayerTests
         Assert.Throws<ArgumentOutOfRangeException>(
             "Idle", () => new TimeoutLayer(new RecordingProtocol(), new ConnectionTimeouts { Idle = TimeSpan.Zero }));
         Assert.Throws<ArgumentOutOfRangeException>(
-            "Write", () => new TimeoutLayer(new RecordingProtocol(), new ConnectionTimeouts { Write = -TimeSpan.FromSeconds(1) }));
+            "Write", () => new TimeoutLayer(new RecordingProtocol(), new ConnectionTimeouts { Write = TimeSpan.FromTicks(-1) }));
     }
 
     private static async Task<(RecordingProtocol Protocol, RecordingProtocol Peer)> ConnectAsync(
@@ -228,5 +229,6 @@ public sealed class TimeoutLayerTests
 
     private static void Run(Func<EventLoop, Task> scenario) => MemoryLoop.Run(scenario, LoopKind.Simulated);
 
-    private static Task DelayAsync(EventLoop loop, double seconds) => Task.Delay(TimeSpan.FromSeconds(seconds), loop.TimeProvider);
+    private static Task DelayAsync(EventLoop loop, double seconds)
+        => Task.Delay(TimeSpan.FromSeconds(seconds), loop.TimeProvider);
 }

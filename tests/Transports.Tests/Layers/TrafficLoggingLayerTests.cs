@@ -43,7 +43,8 @@ public sealed class TrafficLoggingLayerTests
         protocol.Transport.Write([.. Enumerable.Range(0, 21).Select(i => (byte)i)]);
         protocol.Transport.WriteVectored([new byte[] { 0xAB }, new byte[] { 0xCD }]);
 
-        Assert.EndsWith("> 21 000102030405060708090A0B0C0D0E0F 10111213...", log.Lines.ElementAt(1).Text, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "> 21 000102030405060708090A0B0C0D0E0F 10111213...", log.Lines.ElementAt(1).Text, StringComparison.Ordinal);
         Assert.EndsWith("> 2 ABCD", log.Lines.ElementAt(2).Text, StringComparison.Ordinal);
         Assert.Equal(LogLevel.Debug, log.Lines.ElementAt(1).Level);
     });

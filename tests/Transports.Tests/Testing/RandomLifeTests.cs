@@ -8,7 +8,7 @@ public sealed class RandomLifeTests
 {
     private const int Rounds = 150;
 
-    // A protocol alone, behind a tap, and behind all layers, one of them throttled once by itself and once with the other end.
+    // A protocol alone, behind one layer, and behind a stack in which a throttle holds what another has let pass.
     [Theory]
     [InlineData("")]
     [InlineData("tap")]
@@ -37,7 +37,8 @@ public sealed class RandomLifeTests
             second.Other = first;
             try
             {
-                await MemoryConnection.CreateAsync(loop, Wrap(between, first.Begin(), random), Wrap(between, second.Begin(), random), options);
+                await MemoryConnection.CreateAsync(
+                    loop, Wrap(between, first.Begin(), random), Wrap(between, second.Begin(), random), options);
             }
             catch (ArithmeticException)
             {
@@ -81,16 +82,19 @@ public sealed class RandomLifeTests
 
     private static StreamProtocol Wrap(string between, StreamProtocol protocol, SeededRandom random)
     {
+        TimeSpan time = TimeSpan.FromDays(1);
         return between switch
         {
-            "tap" => new WireTap(protocol, TextWriter.Null),
-            "throttle" => new ThrottlingLayer(protocol, NewThrottle(), NewThrottle()),
+            "tap" => Tap(protocol),
+            "throttle" => Throttled(protocol),
             "layers" => new TimeoutLayer(
-                new ThrottlingLayer(
-                    new WireTap(new ThrottlingLayer(protocol, NewThrottle(), NewThrottle()), TextWriter.Null), NewThrottle(), NewThrottle()),
-                new ConnectionTimeouts { Idle = TimeSpan.FromDays(1), Read = TimeSpan.FromDays(1), Write = TimeSpan.FromDays(1) }),
+                Throttled(Tap(Throttled(protocol))), new ConnectionTimeouts { Idle = time, Read = time, Write = time }),
             _ => protocol,
         };
+
+        static WireTap Tap(StreamProtocol protocol) => new(protocol, TextWriter.Null);
+
+        ThrottlingLayer Throttled(StreamProtocol protocol) => new(protocol, NewThrottle(), NewThrottle());
 
         Throttle? NewThrottle() => random.Next(4) == 0 ? null : new Throttle(100 + random.Next(20_000), 1 + random.Next(3_000));
     }
