@@ -455,7 +455,8 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
         var reason = Assert.IsType<ConnectionException>(await waiting);
         Assert.Same(reason, protocol.Lost.Task.Result);
         Assert.Same(reason, await transport.WaitClosedAsync());
-        Assert.Throws<NotSupportedException>(() => _ = new WrongTransport(new TestProtocol()).WaitClosedAsync());
+        await Assert.ThrowsAsync<NotSupportedException>(
+            async () => await new WrongTransport(new TestProtocol()).WaitClosedAsync());
         await CancelScope.RunAsync(async scope =>
         {
             scope.Cancel();
