@@ -192,17 +192,19 @@ internal sealed class DiagnosticsConversation : IDisposable
         _json.WriteNumber("toolkit", Form);
     }
 
-    private async Task EndAnswerAsync()
+    private Task EndAnswerAsync()
     {
         _json.WriteEndObject();
-        _json.Flush();
+        MoveToBuffer();
         _buffer.Write("\n"u8);
-        await SendAsync();
+        return SendAsync();
     }
+
+    private void MoveToBuffer() => _json.Flush(); // which blocks nobody
 
     private async Task SendAsync()
     {
-        _json.Flush();
+        MoveToBuffer();
         await _connection.WriteAsync(_buffer.WrittenMemory);
         _buffer.ResetWrittenCount();
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Authentication;
@@ -28,6 +29,8 @@ internal sealed class SecondsConverter : WritingConverter<TimeSpan>
 }
 
 /// <summary>A version of TLS as people write it.</summary>
+[SuppressMessage(
+    "Security", "CA5398:Avoid hardcoded SslProtocols values", Justification = "It says what was agreed on, and chooses nothing.")]
 internal sealed class TlsProtocolConverter : WritingConverter<SslProtocols>
 {
     public override void Write(Utf8JsonWriter writer, SslProtocols value, JsonSerializerOptions options)
