@@ -64,8 +64,8 @@ internal static class SocketAdoption
         {
             SocketError.SocketNotSupported or SocketError.AddressFamilyNotSupported => new AdoptFailedException(
                 error,
-                $"The socket cannot be adopted: it is of the type {type} and the family {socket.AddressFamily}, which is not known "
-                + "here. Wait for it by loop.WatchReadable(socket.SafeHandle, ...), and use it yourself."),
+                $"The socket cannot be adopted: it is of the type {type} and the family {socket.AddressFamily}, which is not "
+                + "known here. Wait for it by loop.WatchReadable(socket.SafeHandle, ...), and use it yourself."),
             SocketError.NotConnected => new AdoptFailedException(
                 error,
                 "The socket cannot be adopted: it neither listens nor is it connected. Connect it first, or connect another by "

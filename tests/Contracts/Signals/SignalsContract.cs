@@ -158,12 +158,15 @@ public abstract partial class SignalsContract(LoopUnderTest subject) : LoopContr
         const PosixSignal Number = (PosixSignal)28;
         var called = new List<PosixSignal>();
         using IDisposable byNumber = loop.OnSignal(Number, called.Add);
-        using IDisposable byName = loop.OnSignal(PosixSignal.SIGWINCH, called.Add);
+#pragma warning disable CA1416 // Raise skips where there is no such signal.
+        const PosixSignal Name = PosixSignal.SIGWINCH;
+#pragma warning restore CA1416
+        using IDisposable byName = loop.OnSignal(Name, called.Add);
 
         Raise(loop, Number);
         await UntilAsync(loop, () => called.Count >= 2);
 
-        Assert.Equal([PosixSignal.SIGWINCH, PosixSignal.SIGWINCH], called);
+        Assert.Equal([Name, Name], called);
     });
 
     [Fact]
