@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Toolkit.Simulation;
 
 namespace Toolkit.Tests.Simulated;
@@ -58,7 +59,8 @@ public sealed class ReconnectingTests
         hosts.World.RunFor(TimeSpan.FromSeconds(2));
         Assert.Equal(
             [
-                "Warning: The connection to 10.0.0.1:7000 was lost: The connection was reset by the peer. The next attempt is in *.",
+                "Warning: The connection to 10.0.0.1:7000 was lost: The connection was reset by the peer. "
+                    + "The next attempt is in *.",
                 "Information: Connected to 10.0.0.1:7000 again, at attempt 1.",
             ],
             Lines());
@@ -69,18 +71,20 @@ public sealed class ReconnectingTests
 
         string[] Lines() => [.. log.Lines
             .Where(line => line.Category == "Toolkit.ReconnectingClient")
-            .Select(line => $"{line.Level}: {System.Text.RegularExpressions.Regex.Replace(line.Text, "in [0-9:.]+\\.$", "in *.")}")];
+            .Select(line => $"{line.Level}: {Regex.Replace(line.Text, "in [0-9:.]+\\.$", "in *.")}")];
     }
 
     private static List<TimeSpan> WaitsOf(ulong seed)
     {
         using var hosts = new TwoHosts(new SimulationOptions { Seed = seed });
         List<TimeSpan> waits = [];
+        var options = new ReconnectOptions
+        {
+            MaxAttempts = 10,
+            AttemptFailed = client => waits.Add(client.RetryDelay ?? default),
+        };
         Task running = hosts.Client.Start(loop => Assert.ThrowsAsync<ConnectFailedException>(
-            () => loop.CreateReconnectingClient(
-                () => new TestProtocol(),
-                hosts.Address,
-                options: new() { MaxAttempts = 10, AttemptFailed = client => waits.Add(client.RetryDelay ?? default) }).RunAsync()));
+            () => loop.CreateReconnectingClient(() => new TestProtocol(), hosts.Address, options: options).RunAsync()));
         hosts.World.RunUntilComplete(running);
         return waits;
     }
@@ -158,8 +162,8 @@ public sealed class ReconnectingTests
                     break;
             }
 
-            // At worst an attempt has begun before the repair and fails after it, and the longest wait follows; or the end is noticed
-            // after the repair.
+            // At worst an attempt has begun before the repair and fails after it, and the longest wait follows; or the end is
+            // noticed after the repair.
             long answered = poller!.Answers;
             TimeSpan limit = s_connecting.Timeout + s_options.MaxDelay + Poller.AnswerTime;
             world.RunUntil(() => poller.Answers > answered && client!.State == ReconnectState.Connected, limit);

@@ -296,8 +296,8 @@ public abstract partial class IoBackend : IDisposable
     public virtual IPAddress[] Resolve(string hostName) => Dns.GetHostAddresses(hostName);
 
     /// <summary>
-    /// A number from zero up to, and without, one, for what lives on the loop and must not be the same everywhere, such as the wait
-    /// before another attempt to connect. Of the seed where one decides what is left to chance; no secret. Loop thread only.
+    /// A number from zero up to, and without, one, for what lives on the loop and must not be the same everywhere, such as the
+    /// wait before another attempt to connect. Of the seed where one decides what is left to chance; no secret. Loop thread only.
     /// </summary>
 #pragma warning disable CA5394 // No secret is made of it.
     public virtual double NextDouble() => Random.Shared.NextDouble();

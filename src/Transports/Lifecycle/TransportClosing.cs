@@ -9,8 +9,9 @@ public static class TransportClosing
     extension(Transport transport)
     {
         /// <summary>
-        /// Waits until the connection is gone: its <see cref="StreamProtocol.ConnectionLost"/> was called. Closes nothing itself, and
-        /// never throws what broke the connection. Any number may wait, each once; the wait of the current scope. Loop thread only.
+        /// Waits until the connection is gone: its <see cref="StreamProtocol.ConnectionLost"/> was called. Closes nothing itself,
+        /// and never throws what broke the connection. Any number may wait, each once; a wait of the current scope. Loop thread
+        /// only.
         /// </summary>
         /// <param name="cancellationToken">Ends the wait; from any thread.</param>
         /// <returns>

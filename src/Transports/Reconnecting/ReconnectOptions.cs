@@ -6,10 +6,10 @@ namespace Toolkit;
 /// <remarks>
 /// <para>
 /// The wait before the n-th retry, from zero, since the beginning or since the last healthy connection, is drawn evenly from
-/// zero to <see cref="InitialDelay"/> times <see cref="Factor"/> to the power of n, and to <see cref="MaxDelay"/> at most. That is
-/// full jitter: a thousand clients that have lost the same server in the same moment come back spread over the whole time, and not
-/// in waves. Twisted's ReconnectingClientFactory varies its waits by 12 percent, which keeps the waves; its other numbers are 1 s,
-/// e, and an hour.
+/// zero to <see cref="InitialDelay"/> times <see cref="Factor"/> to the power of n, and to <see cref="MaxDelay"/> at most. That
+/// is full jitter: a thousand clients that have lost the same server in the same moment come back spread over the whole time, and
+/// not in waves. Twisted's ReconnectingClientFactory varies its waits by 12 percent, which keeps the waves; its other numbers are
+/// 1 s, e, and an hour.
 /// </para>
 /// <para>
 /// Callbacks are called on the loop's thread, one after the other, in the execution context in which the client was made, and may
@@ -23,8 +23,8 @@ public sealed record ReconnectOptions
     public static ReconnectOptions Default { get; } = new();
 
     /// <summary>
-    /// The longest wait before the first retry. A second by default: a server that is started anew is there again by then, and half
-    /// of that on average is nothing that people notice.
+    /// The longest wait before the first retry. A second by default: a server that is started anew is there again by then, and
+    /// half of that on average is nothing that people notice.
     /// </summary>
     public TimeSpan InitialDelay { get; init; } = TimeSpan.FromSeconds(1);
 
@@ -32,15 +32,16 @@ public sealed record ReconnectOptions
     public double Factor { get; init; } = 2;
 
     /// <summary>
-    /// The longest wait of all. A minute by default: so late at most is the end of an outage noticed, and a thousand clients cost a
-    /// server that is down some thirty attempts a second. Twisted's hour lets a client be away for an hour after the server is back.
+    /// The longest wait of all. A minute by default: so late at most is the end of an outage noticed, and a thousand clients cost
+    /// a server that is down some thirty attempts a second. Twisted's hour lets a client be away for an hour after the server is
+    /// back.
     /// </summary>
     public TimeSpan MaxDelay { get; init; } = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// How long a connection has to last to count as a success, after which waits begin with <see cref="InitialDelay"/> again. Ten
-    /// seconds by default: longer than handshakes and log-ins take, so that a server which accepts and then turns away, or dies of
-    /// what it is asked, is asked less and less often.
+    /// How long a connection has to last to count as a success, after which waits begin with <see cref="InitialDelay"/> again.
+    /// Ten seconds by default: longer than handshakes and log-ins take, so that a server which accepts and then turns away, or
+    /// dies of what it is asked, is asked less and less often.
     /// </summary>
     public TimeSpan HealthyTime { get; init; } = TimeSpan.FromSeconds(10);
 
@@ -51,10 +52,10 @@ public sealed record ReconnectOptions
     public int? MaxAttempts { get; init; }
 
     /// <summary>
-    /// Decides whether to go on after a failure: it is handed the failure and what is done otherwise, and returns what is to be done.
-    /// Null, the default, for <see cref="IsTransient"/>; and no for what the protocol factory or
-    /// <see cref="StreamProtocol.ConnectionMade"/> has thrown. Asked about every failure that <see cref="MaxAttempts"/> allows, of
-    /// connecting, of a connection, and of a handler; not about cancellation.
+    /// Decides whether to go on after a failure: it is handed the failure and what is done otherwise, and returns what is to be
+    /// done. Null, the default, for <see cref="IsTransient"/>; and no for what the protocol factory or
+    /// <see cref="StreamProtocol.ConnectionMade"/> has thrown. Asked about every failure that <see cref="MaxAttempts"/> allows,
+    /// of connecting, of a connection, and of a handler; not about cancellation.
     /// </summary>
     /// <example><code>ShouldRetry = (failure, byDefault) =&gt; byDefault &amp;&amp; failure is not TlsException</code></example>
     public Func<Exception, bool, bool>? ShouldRetry { get; init; }
@@ -66,8 +67,8 @@ public sealed record ReconnectOptions
     public Random? Random { get; init; }
 
     /// <summary>
-    /// There is a connection: <see cref="ReconnectingClient.Transport"/>. Called after <see cref="StreamProtocol.ConnectionMade"/>
-    /// and before a handler.
+    /// There is a connection: <see cref="ReconnectingClient.Transport"/>. Called after
+    /// <see cref="StreamProtocol.ConnectionMade"/> and before a handler.
     /// </summary>
     public Action<ReconnectingClient>? Connected { get; init; }
 
@@ -86,13 +87,13 @@ public sealed record ReconnectOptions
 
     /// <summary>
     /// Whether the failure may be gone the next time: one of the network, of the peer, of TLS, or of time (any
-    /// <see cref="IOException"/>, <see cref="SocketException"/> or <see cref="TimeoutException"/>, or several of them together). All
-    /// else is a mistake of the program's, which would be the same again.
+    /// <see cref="IOException"/>, <see cref="SocketException"/> or <see cref="TimeoutException"/>, or several of them together).
+    /// All else is a mistake of the program's, which would be the same again.
     /// </summary>
     /// <remarks>
     /// A certificate that is not accepted counts as transient. It is refused each time, so nothing gets less safe; and the usual
-    /// reason is one that has run out, which somebody will renew, whereupon clients that had given up would all have to be started
-    /// anew. So does a name that does not exist, or an address that <see cref="ConnectOptions.AddressFilter"/> refuses.
+    /// reason is one that has run out, which somebody will renew, whereupon clients that had given up would all have to be
+    /// started anew. So does a name that does not exist, or an address that <see cref="ConnectOptions.AddressFilter"/> refuses.
     /// </remarks>
     public static bool IsTransient(Exception failure)
     {

@@ -10,9 +10,9 @@ public static class Reconnecting
     extension(EventLoop loop)
     {
         /// <summary>
-        /// Makes a client that connects to a host by name or address, as <c>CreateConnectionAsync</c> does, and again whenever its
-        /// connection has ended. It begins with <see cref="ReconnectingClient.RunAsync"/>. Each attempt resolves the name anew, and has
-        /// the time of <see cref="ConnectOptions.Timeout"/>. Loop thread only.
+        /// Makes a client that connects to a host by name or address, as <c>CreateConnectionAsync</c> does, and again whenever
+        /// its connection has ended. It begins with <see cref="ReconnectingClient.RunAsync"/>. Each attempt resolves the name
+        /// anew, and has the time of <see cref="ConnectOptions.Timeout"/>. Loop thread only.
         /// </summary>
         /// <param name="factory">Makes the protocol of each connection; what it throws ends the client.</param>
         /// <param name="host">A name, or an IP address in its usual form.</param>
@@ -60,7 +60,8 @@ public static class Reconnecting
         /// <param name="path">The path, of at most 107 bytes in UTF-8.</param>
         /// <param name="connectOptions">How each connection is made; null for the defaults.</param>
         /// <param name="options">When it is made again, and who is told; null for the defaults.</param>
-        /// <exception cref="ArgumentException">The path cannot be one; an option is out of range, or not for Unix sockets.</exception>
+        /// <exception cref="ArgumentException">The path cannot be one; an option is out of range, or not for Unix
+        /// sockets.</exception>
         /// <exception cref="NotSupportedException">Handles are to be received, and the loop's kind cannot.</exception>
         /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
         public ReconnectingClient CreateReconnectingUnixClient(
@@ -99,8 +100,8 @@ public static class Reconnecting
         /// <c>() =&gt; ConnectAndLogInAsync(loop)</c>.
         /// </summary>
         /// <param name="connect">
-        /// Makes one connection, in a scope that is cancelled when the client is stopped, so that the toolkit's waits end; others take
-        /// <see cref="CancelScope.CurrentToken"/>. When it throws, it has closed what it had made.
+        /// Makes one connection, in a scope that is cancelled when the client is stopped, so that the toolkit's waits end; others
+        /// take <see cref="CancelScope.CurrentToken"/>. When it throws, it has closed what it had made.
         /// <see cref="ReconnectOptions.IsTransient"/> says what ends the client.
         /// </param>
         /// <param name="options">When it is made again, and who is told; null for the defaults.</param>
@@ -123,12 +124,12 @@ public static class Reconnecting
         }
 
         /// <summary>
-        /// Makes a client that opens a connection to a host, as <c>OpenConnectionAsync</c> does, calls the handler for as long as it
-        /// lives, and opens another. The connection is the client's to close. Loop thread only.
+        /// Makes a client that opens a connection to a host, as <c>OpenConnectionAsync</c> does, calls the handler for as long as
+        /// it lives, and opens another. The connection is the client's to close. Loop thread only.
         /// </summary>
         /// <param name="handler">
-        /// An asynchronous method, called for one connection after the other within <see cref="ReconnectingClient.RunAsync"/>, which
-        /// says what its end means.
+        /// An asynchronous method, called for one connection after the other within <see cref="ReconnectingClient.RunAsync"/>,
+        /// which says what its end means.
         /// </param>
         /// <param name="host">A name, or an IP address in its usual form.</param>
         /// <param name="port">1 to 65535.</param>
@@ -180,7 +181,8 @@ public static class Reconnecting
         /// <param name="connectOptions">How each connection is made; null for the defaults.</param>
         /// <param name="streamOptions">The limits of reading; null for the defaults.</param>
         /// <param name="options">When it is made again, and who is told; null for the defaults.</param>
-        /// <exception cref="ArgumentException">The path cannot be one; an option is out of range, or not for Unix sockets.</exception>
+        /// <exception cref="ArgumentException">The path cannot be one; an option is out of range, or not for Unix
+        /// sockets.</exception>
         /// <exception cref="NotSupportedException">Handles are to be received, and the loop's kind cannot.</exception>
         /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
         public ReconnectingClient CreateReconnectingUnixClient(
@@ -220,8 +222,8 @@ public static class Reconnecting
         /// <summary>The same with a delegate that makes each connection.</summary>
         /// <param name="handler">An asynchronous method, called for one connection after the other.</param>
         /// <param name="connect">
-        /// Makes one connection, in a scope that is cancelled when the client is stopped, so that the toolkit's waits end; others take
-        /// <see cref="CancelScope.CurrentToken"/>. When it throws, it has closed what it had made.
+        /// Makes one connection, in a scope that is cancelled when the client is stopped, so that the toolkit's waits end; others
+        /// take <see cref="CancelScope.CurrentToken"/>. When it throws, it has closed what it had made.
         /// </param>
         /// <param name="options">When it is made again, and who is told; null for the defaults.</param>
         /// <exception cref="ArgumentException">An option is out of range.</exception>

@@ -10,13 +10,13 @@ namespace Toolkit;
 
 /// <summary>
 /// A client that lasts: it connects, and when the attempt fails or the connection ends it waits and connects again, until it is
-/// stopped. Made by <c>loop.CreateReconnectingClient</c>; nothing happens before <see cref="RunAsync"/>, which owns all of it, and
-/// behind which nothing is left. All members belong to the loop's thread.
+/// stopped. Made by <c>loop.CreateReconnectingClient</c>; nothing happens before <see cref="RunAsync"/>, which owns all of it,
+/// and behind which nothing is left. All members belong to the loop's thread.
 /// </summary>
 /// <remarks>
 /// <para>
-/// Each connection has a protocol of its own, from the factory, or a call of the handler. Whoever ends a connection, the peer, the
-/// network, or the protocol by <see cref="Transport.Close()"/>: another follows. To have none follow, <see cref="Stop"/>.
+/// Each connection has a protocol of its own, from the factory, or a call of the handler. Whoever ends a connection, the peer,
+/// the network, or the protocol by <see cref="Transport.Close()"/>: another follows. To have none follow, <see cref="Stop"/>.
 /// </para>
 /// <para>
 /// A handler runs within <see cref="RunAsync"/>, and in its scope. When it returns, its connection is closed in good order, as at
@@ -78,14 +78,15 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
     public ReconnectState State { get; private set; }
 
     /// <summary>
-    /// The number of the attempt that is under way, or was the last, from one; counted anew after a connection that has lasted for
-    /// <see cref="ReconnectOptions.HealthyTime"/>. Zero before the first, and once such a connection is lost.
+    /// The number of the attempt that is under way, or was the last, from one; counted anew after a connection that has lasted
+    /// for <see cref="ReconnectOptions.HealthyTime"/>. Zero before the first, and once such a connection is lost.
     /// </summary>
     public int Attempt { get; private set; }
 
     /// <summary>
     /// Why the last attempt has failed, or the last connection has ended; for one that has ended in good order a
-    /// <see cref="ConnectionException"/> says who has ended it. Null while there was none. Stays when there is a connection again.
+    /// <see cref="ConnectionException"/> says who has ended it. Null while there was none. Stays when there is a connection
+    /// again.
     /// </summary>
     public Exception? LastFailure { get; private set; }
 
@@ -99,9 +100,9 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
     public Transport? Transport => _made.Transport;
 
     /// <summary>
-    /// Connects, again and again, until the client is stopped, and then returns. Once; after <see cref="Stop"/> it returns at once.
-    /// A wait of the current scope, in which all happens that the client does: in a cancelled scope the attempt or the wait is
-    /// given up, a handler is cancelled, the connection is aborted, and the cancellation is thrown when it is gone.
+    /// Connects, again and again, until the client is stopped, and then returns. Once; after <see cref="Stop"/> it returns at
+    /// once. A wait of the current scope, in which all happens that the client does: in a cancelled scope the attempt or the wait
+    /// is given up, a handler is cancelled, the connection is aborted, and the cancellation is thrown when it is gone.
     /// </summary>
     /// <param name="cancellationToken">
     /// Stops the client, as <see cref="Stop"/> does, from any thread; that is not thrown.
@@ -130,8 +131,8 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
 
     /// <summary>
     /// Stops the client: what it waits for is given up, a handler is cancelled, the connection is closed in good order, which is
-    /// bounded by <see cref="TcpOptions.LingerTime"/>, and then <see cref="RunAsync"/> returns. From anywhere on the loop, callbacks
-    /// and the handler included; a second call does nothing.
+    /// bounded by <see cref="TcpOptions.LingerTime"/>, and then <see cref="RunAsync"/> returns. From anywhere on the loop,
+    /// callbacks and the handler included; a second call does nothing.
     /// </summary>
     /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
     public void Stop()
@@ -151,9 +152,9 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
     }
 
     /// <summary>
-    /// As <see cref="Stop"/>, and waits until <see cref="RunAsync"/> has ended, however it does. A wait of the current scope, whose
-    /// cancellation aborts the connection. A handler that waits for its own end is cancelled by that, and calls <see cref="Stop"/>
-    /// better.
+    /// As <see cref="Stop"/>, and waits until <see cref="RunAsync"/> has ended, however it does. A wait of the current scope,
+    /// whose cancellation aborts the connection. A handler that waits for its own end is cancelled by that, and calls
+    /// <see cref="Stop"/> better.
     /// </summary>
     /// <param name="cancellationToken">Aborts the connection, from any thread, and is not thrown.</param>
     /// <exception cref="OperationCanceledException">A scope was cancelled. What is left of the client ends by itself.</exception>
@@ -182,8 +183,8 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
     }
 
     /// <summary>
-    /// Stops the client and waits for its end, as <see cref="StopAsync"/> does; in a cancelled scope the connection is aborted, and
-    /// its end waited for all the same. The cancellation is not thrown, so as not to hide what is on its way.
+    /// Stops the client and waits for its end, as <see cref="StopAsync"/> does; in a cancelled scope the connection is aborted,
+    /// and its end waited for all the same. The cancellation is not thrown, so as not to hide what is on its way.
     /// </summary>
     public async ValueTask DisposeAsync()
     {
@@ -380,7 +381,8 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
         }
         else
         {
-            await (_handler(_made.Stream!) ?? throw new InvalidOperationException("The handler returned null instead of a task."));
+            Task? handling = _handler(_made.Stream!);
+            await (handling ?? throw new InvalidOperationException("The handler returned null instead of a task."));
         }
     }
 
@@ -531,7 +533,8 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
         }
         catch (Exception exception)
         {
-            _loop.ReportError(new CallbackError($"{nameof(ReconnectOptions)}.{name} threw; the client goes on.", exception, null));
+            string message = $"{nameof(ReconnectOptions)}.{name} threw; the client goes on.";
+            _loop.ReportError(new CallbackError(message, exception, null));
         }
     }
 

@@ -3,7 +3,8 @@ using System.Net.Sockets;
 
 namespace Toolkit.Tests.Contracts;
 
-/// <summary>Clients that last: that they come back, how long they wait, what ends them, and that nothing is left of them.</summary>
+/// <summary>Clients that last: that they come back, how long they wait, what ends them, and that nothing is left of
+/// them.</summary>
 public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(subject)
 {
     private static readonly TimeSpan s_never = TimeSpan.FromHours(1);
@@ -284,12 +285,13 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
     public void Callbacks_Throw_IsReportedAndChangesNothing() => Run(async loop =>
     {
         Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
-        await using ReconnectingClient client = loop.CreateReconnectingClient(MakeClient, server.EndPoints[0], options: s_quick with
+        ReconnectOptions options = s_quick with
         {
             Connected = _ => throw new FormatException("connected"),
             Lost = _ => throw new FormatException("lost"),
             AttemptFailed = _ => throw new FormatException("failed"),
-        });
+        };
+        await using ReconnectingClient client = loop.CreateReconnectingClient(MakeClient, server.EndPoints[0], options: options);
         _ = client.RunAsync();
         (await client.WaitConnectedAsync()).Close();
         await UntilAsync(loop, () => Errors.Count == 3); // connected, lost, connected
@@ -297,7 +299,8 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
         server.AbortConnections();
         await UntilAsync(loop, () => client.Attempt > 3);
         await client.StopAsync();
-        Assert.Equal(["connected", "lost", "connected", "lost", "failed"], Errors.Take(5).Select(error => error.Exception.Message));
+        Assert.Equal(
+            ["connected", "lost", "connected", "lost", "failed"], Errors.Take(5).Select(error => error.Exception.Message));
         Assert.All(Errors, error => Assert.IsType<CallbackError>(error));
         Errors.Clear();
     });
@@ -324,7 +327,8 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
         ReconnectOptions options = s_quick with { ShouldRetry = whose == "decision" ? (_, _) => throw Count() : null };
         ReconnectingClient client = whose switch
         {
-            "handler" => loop.CreateReconnectingClient((StreamConnection _) => throw Count(), server.EndPoints[0], options: options),
+            "handler" => loop.CreateReconnectingClient(
+                (StreamConnection _) => throw Count(), server.EndPoints[0], options: options),
             "null task" => loop.CreateReconnectingClient((StreamConnection _) => nothing!, server.EndPoints[0], options: options),
             "factory" => loop.CreateReconnectingClient(() => throw Count(), server.EndPoints[0], options: options),
             "made" => loop.CreateReconnectingClient(
@@ -432,7 +436,8 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
 
         Assert.Throws<ArgumentOutOfRangeException>(
             () => loop.CreateReconnectingClient(MakeClient, "name", 80, new ConnectOptions { Timeout = TimeSpan.Zero }));
-        Assert.Throws<ArgumentNullException>(() => loop.CreateReconnectingClient((Func<StreamConnection, Task>)null!, "name", 80));
+        Assert.Throws<ArgumentNullException>(
+            () => loop.CreateReconnectingClient((Func<StreamConnection, Task>)null!, "name", 80));
         return Task.CompletedTask;
     });
 
@@ -503,7 +508,8 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
     /// <summary>A client that gets to the given place when it runs, and stays there.</summary>
     private async Task<(ReconnectingClient Client, Server? Server)> MakeAsync(EventLoop loop, string where)
     {
-        ReconnectOptions options = Telling(new ReconnectOptions { InitialDelay = s_never, MaxDelay = s_never, Random = new Drawn(0.9) });
+        ReconnectOptions options = Telling(
+            new ReconnectOptions { InitialDelay = s_never, MaxDelay = s_never, Random = new Drawn(0.9) });
         switch (where)
         {
             case "connecting":

@@ -54,8 +54,8 @@ public sealed class BackoffTests
     {
         Assert.All<Exception>(
             [
-                new ConnectionException(CloseReason.Reset, "x"), new TlsException(CloseReason.TlsFailed, "x"), new EndOfStreamException(),
-                new System.Net.Sockets.SocketException(), new TimeoutException(),
+                new ConnectionException(CloseReason.Reset, "x"), new TlsException(CloseReason.TlsFailed, "x"),
+                new EndOfStreamException(), new System.Net.Sockets.SocketException(), new TimeoutException(),
                 new AggregateException(new AggregateException(new IOException()), new TimeoutException()),
             ],
             failure => Assert.True(ReconnectOptions.IsTransient(failure)));
