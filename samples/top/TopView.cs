@@ -256,7 +256,10 @@ internal sealed class TopView(TopSettings settings, TransportOrder order, Answer
             string cancelled = task.IsCancelled ? ", cancelled" : "";
             lines.Add(new Text(
                 $"{new string(' ', 2 * task.Depth)}{what}{cancelled}{waits}",
-                task.IsCancelled ? s_mark : s_plain) { Overflow = Overflow.Ellipsis });
+                task.IsCancelled ? s_mark : s_plain)
+            {
+                Overflow = Overflow.Ellipsis,
+            });
         }
 
         foreach (string[] circle in now.Loops.SelectMany(loop => loop.Circles))

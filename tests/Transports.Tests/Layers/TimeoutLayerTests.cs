@@ -154,7 +154,9 @@ public sealed class TimeoutLayerTests
     {
         var times = new ConnectionTimeouts
         {
-            Idle = TimeSpan.FromSeconds(30), Read = TimeSpan.FromSeconds(20), Write = TimeSpan.FromSeconds(5),
+            Idle = TimeSpan.FromSeconds(30),
+            Read = TimeSpan.FromSeconds(20),
+            Write = TimeSpan.FromSeconds(5),
         };
         (RecordingProtocol protocol, RecordingProtocol peer) = await ConnectAsync(loop, times);
         await DelayAsync(loop, 10);
