@@ -98,19 +98,7 @@ public abstract class AllocationContract(LoopUnderTest subject) : LoopContract(s
         Assert.InRange(bare - plain, 1, 400);
         Assert.InRange(stream - plain, 1, 1700);
 
-        // The runtime keeps something of its own at times; the least of several is what a connection costs.
         async Task<long> MeasureAsync(Func<EventLoop, Task<Server>> listen, bool talks = true)
-        {
-            long least = long.MaxValue;
-            for (int attempt = 0; attempt < 3; attempt++)
-            {
-                least = Math.Min(least, await MeasureOnceAsync(listen, talks));
-            }
-
-            return least;
-        }
-
-        async Task<long> MeasureOnceAsync(Func<EventLoop, Task<Server>> listen, bool talks)
         {
             Server server = await listen(loop);
             var peers = new Socket[Count];
