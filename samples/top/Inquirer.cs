@@ -82,7 +82,8 @@ internal sealed class Inquirer : IAsyncDisposable
         return answer switch
         {
             { Toolkit: null } => throw NoDiagnostics(),
-            { Toolkit: not Form } => throw new AskFailedException($"{_path} answers in form {answer.Toolkit}, and {Form} is known here."),
+            { Toolkit: not Form } => throw new AskFailedException(
+                $"{_path} answers in form {answer.Toolkit}, and {Form} is known here."),
             { Error: { } error } => throw new AskFailedException($"{_path} refuses: {Backends.LogText.Escape(error)}"),
             _ => answer,
         };

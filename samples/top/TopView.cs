@@ -6,8 +6,8 @@ using Toolkit.Backends;
 namespace Toolkit.Samples.Top;
 
 /// <summary>
-/// Two answers, of which the second is shown and the difference is what goes on. Whatever a peer may have had a hand in is text and
-/// no markup, and escaped, so that it speaks to no terminal.
+/// Two answers, of which the second is shown and the difference is what goes on. Whatever a peer may have had a hand in is text
+/// and no markup, and escaped, so that it speaks to no terminal.
 /// </summary>
 internal sealed class TopView(TopSettings settings, TransportOrder order, Answer now, Answer before)
 {
@@ -55,7 +55,6 @@ internal sealed class TopView(TopSettings settings, TransportOrder order, Answer
     // With three digits, and the powers of ten that programs count in.
     private static string Format(double value) => value switch
     {
-        >= 9.995e9 => Scaled(value / 1e9, "G"),
         >= 999_500_000 => Scaled(value / 1e9, "G"),
         >= 999_500 => Scaled(value / 1e6, "M"),
         >= 9_999.5 => Scaled(value / 1e3, "k"),
@@ -92,7 +91,8 @@ internal sealed class TopView(TopSettings settings, TransportOrder order, Answer
     private bool IsShown(TransportAnswer transport) => settings.ShowsAll || !transport.IsDiagnostics;
 
     private Text RenderTitle() => new(
-        $"process {now.Process} at {now.Time:HH:mm:ss} UTC, {Safe(settings.Socket)}; first by {order.ToString().ToLowerInvariant()}"
+        $"process {now.Process} at {now.Time:HH:mm:ss} UTC, {Safe(settings.Socket)}; first by "
+            + order.ToString().ToLowerInvariant()
             + (settings.IsOnce ? "" : "; s: another order, q: quit"),
         s_dim);
 
@@ -100,8 +100,8 @@ internal sealed class TopView(TopSettings settings, TransportOrder order, Answer
     {
         Table table = NewTable(
             ("LOOP", false), ("STATE", false), ("BUSY", true), ("TURNS/s", true), ("CALLS/s", true), ("TIMERS/s", true),
-            ("I/O/s", true), ("LAG", true), ("LONGEST", true), ("READY", true), ("TIMERS", true), ("TASKS", true), ("CONNS", true),
-            ("IN/s", true), ("OUT/s", true));
+            ("I/O/s", true), ("LAG", true), ("LONGEST", true), ("READY", true), ("TIMERS", true), ("TASKS", true),
+            ("CONNS", true), ("IN/s", true), ("OUT/s", true));
         foreach (LoopAnswer loop in now.Loops)
         {
             bool isWell = loop.State == "running";

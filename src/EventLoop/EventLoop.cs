@@ -170,7 +170,8 @@ public sealed partial class EventLoop : IDisposable
     public TimeProvider TimeProvider { get; }
 
     /// <summary>
-    /// What the loop has done and holds, in numbers, as it was a moment ago. Any thread, also while a callback holds up the loop's.
+    /// What the loop has done and holds, in numbers, as it was a moment ago. Any thread, also while a callback holds up the
+    /// loop's.
     /// </summary>
     public LoopCounters Counters => Statistics.Read();
 

@@ -192,8 +192,8 @@ public abstract partial class IoBackend : IDisposable
     }
 
     /// <summary>
-    /// The user who runs this process, as the peers of its Unix sockets are told of it (<see cref="IoHandle.PeerIdentity"/>); null
-    /// where the system tells nobody.
+    /// The user who runs this process, as the peers of its Unix sockets are told of it (<see cref="IoHandle.PeerIdentity"/>);
+    /// null where the system tells nobody.
     /// </summary>
     public virtual uint? UserId => OperatingSystem.IsLinux() ? Linux.Libc.EffectiveUser() : null;
 

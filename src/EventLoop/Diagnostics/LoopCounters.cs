@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Toolkit;
 
 /// <summary>
-/// What a loop has done and holds, in numbers (<see cref="EventLoop.Counters"/>). Those that only grow count from the loop's making;
-/// the difference of two, by that of <see cref="Time"/>, is a rate.
+/// What a loop has done and holds, in numbers (<see cref="EventLoop.Counters"/>). Those that only grow count from the loop's
+/// making; the difference of two, by that of <see cref="Time"/>, is a rate.
 /// </summary>
 [StructLayout(LayoutKind.Auto)]
 public readonly record struct LoopCounters
@@ -61,7 +61,9 @@ public readonly record struct LoopCounters
     /// </summary>
     public TimeSpan? BusyTime { get; init; }
 
-    /// <summary>How late a timer was at worst, of the first that were due in an iteration, in the last ten seconds or so.</summary>
+    /// <summary>
+    /// How late a timer was at worst, of the first that were due in an iteration, in the last ten seconds or so.
+    /// </summary>
     public TimeSpan? LongestLag { get; init; }
 
     /// <summary>The longest callback of the last ten seconds or so.</summary>

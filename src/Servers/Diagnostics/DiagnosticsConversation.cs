@@ -6,8 +6,8 @@ using System.Text.Json.Serialization.Metadata;
 namespace Toolkit;
 
 /// <summary>
-/// One who asks: requests are answered one after the other, and an answer is written no faster than it is read, a part of it in each
-/// turn of the loop.
+/// One who asks: requests are answered one after the other, and an answer is written no faster than it is read, a part of it in
+/// each turn of the loop.
 /// </summary>
 internal sealed class DiagnosticsConversation : IDisposable
 {

@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace Toolkit;
 
 /// <summary>
-/// Answers on a Unix socket how the loops of the process stand. Made by <c>loop.ServeDiagnosticsAsync</c>; ends when it is disposed,
-/// or with its loop.
+/// Answers on a Unix socket how the loops of the process stand. Made by <c>loop.ServeDiagnosticsAsync</c>; ends when it is
+/// disposed, or with its loop.
 /// </summary>
 [DebuggerDisplay("{Path,nq}")]
 public sealed partial class DiagnosticsServer : IAsyncDisposable
@@ -74,7 +74,9 @@ public sealed partial class DiagnosticsServer : IAsyncDisposable
     }
 
     [LoggerMessage(
-        6, LogLevel.Warning, "User {User} has asked {Path} for diagnostics, and was refused: it is another's process.{Suppressed}")]
+        6,
+        LogLevel.Warning,
+        "User {User} has asked {Path} for diagnostics, and was refused: it is another's process.{Suppressed}")]
     private static partial void Refused(ILogger logger, string user, string path, string suppressed);
 
     private async Task ServeAsync(StreamConnection connection)

@@ -45,7 +45,7 @@ public static class DiagnosticsServing
             if (path[0] is '\0' or '@')
             {
                 throw new ArgumentException(
-                    "Diagnostics are for those whom the mode of a file lets in, and an abstract name has none. Use a path; ./@ is one.",
+                    "Diagnostics are for those whom the mode of a file lets in, and an abstract name has none. Use a path.",
                     nameof(path));
             }
 

@@ -24,7 +24,7 @@ internal static class DiagnosticsWarmth
         JsonSerializer.Serialize(json, new LoopCounters { BusyTime = TimeSpan.Zero }, DiagnosticsJson.Default.LoopCounters);
         JsonSerializer.Serialize(
             json,
-            new TransportInfo { Kind = TransportKind.Tcp, State = TransportState.Open, LocalEndPoint = end, RemoteEndPoint = end },
+            new TransportInfo { Kind = TransportKind.Tcp, State = TransportState.Open, LocalEndPoint = end },
             DiagnosticsJson.Default.TransportInfo);
         JsonSerializer.Serialize(
             json,
@@ -43,7 +43,9 @@ internal static class DiagnosticsWarmth
             },
             DiagnosticsJson.Default.ServerInfo);
         JsonSerializer.Serialize(
-            json, new TaskTreeEntry { Depth = 0, Kind = TaskTreeKind.Task, Waits = ["for it"] }, DiagnosticsJson.Default.TaskTreeEntry);
+            json,
+            new TaskTreeEntry { Depth = 0, Kind = TaskTreeKind.Task, Waits = ["for it"] },
+            DiagnosticsJson.Default.TaskTreeEntry);
         return true;
     }
 }

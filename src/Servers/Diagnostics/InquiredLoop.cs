@@ -38,12 +38,17 @@ internal sealed class InquiredLoop(EventLoop asker, EventLoop loop, DiagnosticsO
     /// <summary>Asks, and waits no longer than until the given time of the loop that serves.</summary>
     public async Task<(LoopAnswerState State, LoopInquiry Inquiry)> AskAsync(LoopParts parts, TimeSpan deadline)
     {
-        if (_overdue is { } overdue && !await overdue.WaitAsync(deadline))
+        if (_overdue is { } overdue)
         {
-            return (StateOfSilence, overdue);
+            if (!await overdue.WaitAsync(deadline))
+            {
+                return (StateOfSilence, overdue);
+            }
+
+            _overdue = null;
+            LastSeen = asker.TimeProvider.GetUtcNow();
         }
 
-        _overdue = null;
         var inquiry = new LoopInquiry(asker, loop, parts, options);
         if (!inquiry.Begin())
         {

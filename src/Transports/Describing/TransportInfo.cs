@@ -23,7 +23,9 @@ public enum TransportKind
     /// <summary>A terminal, or one side of a pseudo-terminal.</summary>
     Terminal,
 
-    /// <summary>A child process. Its pipes are transports of their own, with the same <see cref="TransportInfo.ProcessId"/>.</summary>
+    /// <summary>
+    /// A child process. Its pipes are transports of their own, with the same <see cref="TransportInfo.ProcessId"/>.
+    /// </summary>
     Process,
 
     /// <summary>An end point of UDP.</summary>
@@ -39,7 +41,9 @@ public enum TransportKind
 /// <summary>Where a transport is in its life.</summary>
 public enum TransportState
 {
-    /// <summary>TLS is being agreed on; at the beginning there is no transport yet, and so no <see cref="TransportInfo.Id"/>.</summary>
+    /// <summary>
+    /// TLS is being agreed on; at the beginning there is no transport yet, and so no <see cref="TransportInfo.Id"/>.
+    /// </summary>
     Handshaking,
 
     /// <summary>Open; of a child, it runs.</summary>
@@ -54,7 +58,9 @@ public enum TransportState
     /// <summary>It sends what it holds, and then it ends; of a child, it has ended, and a pipe of its has not.</summary>
     Closing,
 
-    /// <summary>The transport has ended, and its descriptor waits for the peer's end: no <see cref="TransportInfo.Id"/> any more.</summary>
+    /// <summary>
+    /// The transport has ended, and its descriptor waits for the peer's end: no <see cref="TransportInfo.Id"/> any more.
+    /// </summary>
     Lingering,
 
     /// <summary>The end is decided, and is being told.</summary>
@@ -69,8 +75,8 @@ public enum TransportState
 public readonly record struct TransportInfo
 {
     /// <summary>
-    /// <see cref="Transport.Id"/> or <see cref="DatagramTransport.Id"/>, which are counted apart; null of a child, and where there
-    /// is no transport yet or any more.
+    /// <see cref="Transport.Id"/> or <see cref="DatagramTransport.Id"/>, which are counted apart; null of a child, and where
+    /// there is no transport yet or any more.
     /// </summary>
     public long? Id { get; init; }
 

@@ -9,8 +9,8 @@ public static class TransportListing
     extension(EventLoop loop)
     {
         /// <summary>
-        /// How each transport of the loop stands at this moment: connections, end points of datagrams, pipes, terminals, children,
-        /// those that handshake, and those that linger. In no particular order. It takes a microsecond or so for each, during
+        /// How each transport of the loop stands at this moment: connections, end points of datagrams, pipes, terminals,
+        /// children, those that handshake, and those that linger. In no particular order. It takes a microsecond or so for each, during
         /// which nothing else runs, and calls no user code. Loop thread only.
         /// </summary>
         /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>

@@ -74,7 +74,7 @@ public abstract class DiagnosticsContract(LoopUnderTest subject) : UnixSuite(sub
         Assert.Contains(tasks, task => NameOf(task) == "diagnostics");
 
         JsonElement metrics = told.GetProperty("metrics");
-        Assert.Equal(tasks.Count(task => task.GetProperty("kind").GetString() == "task"), metrics.GetProperty("activeTasks").GetInt32());
+        Assert.Equal(tasks.Count(task => KindOf(task) == "task"), metrics.GetProperty("activeTasks").GetInt32());
         Assert.True(metrics.GetProperty("bytesSent").GetInt64() >= 5);
         never.Set();
         await waiter;
@@ -97,8 +97,8 @@ public abstract class DiagnosticsContract(LoopUnderTest subject) : UnixSuite(sub
         Assert.Equal(["name", "backend", "state", "isServing", "lastSeen", "metrics"], NamesOf(metrics));
         Assert.Equal(
             [
-                "time", "iterations", "callbacks", "timersFired", "completions", "errors", "readyCallbacks", "timers", "threadWork",
-                "tasksCreated", "activeTasks", "connectionsMade", "activeConnections", "bytesReceived", "bytesSent", "busyTime",
+                "time", "iterations", "callbacks", "timersFired", "completions", "errors", "readyCallbacks", "timers",
+                "threadWork", "tasksCreated", "activeTasks", "connectionsMade", "activeConnections", "bytesReceived", "bytesSent", "busyTime",
                 "longestLag", "longestCallback",
             ],
             NamesOf(metrics.GetProperty("metrics")).Where(name => name != "longestCallbackName"));
@@ -206,7 +206,7 @@ public abstract class DiagnosticsContract(LoopUnderTest subject) : UnixSuite(sub
 
         Assert.Equal(3, told.GetProperty("transports").GetArrayLength());
         Assert.Equal(3, told.GetProperty("transportsLeftOut").GetInt32()); // two, and both ends of this
-        Assert.Equal(["loop", "task"], told.GetProperty("tasks").EnumerateArray().Select(task => task.GetProperty("kind").GetString()));
+        Assert.Equal(["loop", "task"], told.GetProperty("tasks").EnumerateArray().Select(KindOf));
         Assert.Equal(
             told.GetProperty("metrics").GetProperty("activeTasks").GetInt32() - 1, told.GetProperty("tasksLeftOut").GetInt32());
         Array.ForEach(pairs, pair => pair.First.Abort());
@@ -224,7 +224,8 @@ public abstract class DiagnosticsContract(LoopUnderTest subject) : UnixSuite(sub
                 Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(SocketPath));
             }
 
-            ListenFailedException used = await Assert.ThrowsAsync<ListenFailedException>(() => loop.ServeDiagnosticsAsync(SocketPath));
+            ListenFailedException used = await Assert.ThrowsAsync<ListenFailedException>(
+                () => loop.ServeDiagnosticsAsync(SocketPath));
             Assert.Equal(SocketError.AddressAlreadyInUse, used.Error);
             await using StreamConnection asker = await OpenAsync(loop);
             Assert.NotEqual(default, await AskAsync(asker, "help"));
@@ -251,7 +252,8 @@ public abstract class DiagnosticsContract(LoopUnderTest subject) : UnixSuite(sub
             await using StreamConnection asker = await OpenAsync(loop); // and waits to be accepted
             host.ProcessIdentity = new PeerIdentity(1, 1000, 1000);
             await before.DisposeAsync();
-            Assert.True((await AskAsync(asker, "metrics")).TryGetProperty(property, out _), $"Of user {user} there is no {property}.");
+            JsonElement answer = await AskAsync(asker, "metrics");
+            Assert.True(answer.TryGetProperty(property, out _), $"Of user {user} there is no {property}.");
             Assert.Equal(property == "error", await HasEndedAsync(asker));
         }
     });
@@ -285,7 +287,7 @@ public abstract class DiagnosticsContract(LoopUnderTest subject) : UnixSuite(sub
         {
             JsonElement[] loops = [.. (await AskAsync(asker, "snapshot")).GetProperty("loops").EnumerateArray()];
             Assert.Equal([loop.Name, stopped.Name, ended.Name], loops.Select(NameOf));
-            Assert.Equal(["running", "stopped", "ended"], loops.Select(each => each.GetProperty("state").GetString()));
+            Assert.Equal(["running", "stopped", "ended"], loops.Select(StateOf));
             Assert.Equal(["name", "backend", "state", "isServing", "metrics"], NamesOf(loops[1]));
             Assert.Equal(["name", "backend", "state", "isServing"], NamesOf(loops[2]));
         }
@@ -313,7 +315,7 @@ public abstract class DiagnosticsContract(LoopUnderTest subject) : UnixSuite(sub
         release.Set();
         JsonElement after = (await AskAsync(asker, "snapshot")).GetProperty("loops")[1];
 
-        Assert.Equal(["running", "busy", "running"], new[] { before, busy, after }.Select(each => each.GetProperty("state").GetString()));
+        Assert.Equal(["running", "busy", "running"], new[] { before, busy, after }.Select(StateOf));
         Assert.Equal(before.GetProperty("lastSeen").GetString(), busy.GetProperty("lastSeen").GetString());
         Assert.Equal(["name", "backend", "state", "isServing", "lastSeen", "metrics"], NamesOf(busy));
     });
@@ -432,6 +434,10 @@ public abstract class DiagnosticsContract(LoopUnderTest subject) : UnixSuite(sub
 
     private static string? NameOf(JsonElement element)
         => element.TryGetProperty("name", out JsonElement name) ? name.GetString() : null;
+
+    private static string? KindOf(JsonElement element) => element.GetProperty("kind").GetString();
+
+    private static string? StateOf(JsonElement element) => element.GetProperty("state").GetString();
 
     private static long IdOf(JsonElement element) => element.TryGetProperty("id", out JsonElement id) ? id.GetInt64() : 0;
 
