@@ -79,6 +79,48 @@ public abstract class AllocationContract(LoopUnderTest subject) : LoopContract(s
     }));
 
     [Fact]
+    public void RawSocketEcho_ManyMessages_AllocatesNothing() => Run(async loop =>
+    {
+        const int Turns = 20_000;
+        using LoopSocket listener = loop.ListenSocket(new IPEndPoint(IPAddress.Loopback, 0));
+        Socket peer = ((RealPeers)Network).NewSocket();
+        peer.Connect(listener.LocalEndPoint!);
+        using LoopSocket socket = await listener.AcceptAsync();
+        LoopTask<bool> echoing = loop.CreateTask(async () =>
+        {
+            byte[] buffer = new byte[MessageSize];
+            while (await socket.ReceiveAsync(buffer) is var count and > 0)
+            {
+                await socket.SendAllAsync(buffer.AsMemory(0, count));
+            }
+
+            return true;
+        });
+        long allocated = await loop.RunInThreadAsync(() =>
+        {
+            long least = long.MaxValue;
+            for (int attempt = 0; attempt <= Attempts && least >= ChanceBytes; attempt++)
+            {
+                long before = GC.GetTotalAllocatedBytes(precise: true);
+                byte[] message = new byte[MessageSize];
+                for (int i = 0; i < Turns; i++)
+                {
+                    peer.Send(message);
+                    peer.Receive(message);
+                }
+
+                // The first time is for what is made once.
+                least = attempt == 0 ? least : Math.Min(least, GC.GetTotalAllocatedBytes(precise: true) - before);
+            }
+
+            peer.Shutdown(SocketShutdown.Send);
+            return least;
+        });
+        Assert.True(await echoing);
+        Assert.True(allocated < ChanceBytes, $"{allocated} bytes were allocated for {Turns} messages.");
+    });
+
+    [Fact]
     public void IdleStreams_Many_CostLittle() => Run(async loop =>
     {
         const int Count = 1200; // what the runtime keeps of its own meanwhile, some 20 KB at times, is little for each
