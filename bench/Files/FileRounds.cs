@@ -18,6 +18,8 @@ internal static class FileRounds
     private const string Copying = "copying";
     private const string Framework = "socket";
 
+    private static readonly NativeProgram s_native = new("Files/send.c");
+
     private static readonly string s_script = Path.Combine(AppContext.BaseDirectory, "Files/send.py");
 
     /// <summary>Measures all, and prints a table.</summary>
@@ -27,6 +29,12 @@ internal static class FileRounds
     public static int Run(int rounds, int size)
     {
         string self = Environment.ProcessPath!;
+        (string? native, string? missing) = s_native.Build();
+        if (native is null)
+        {
+            Console.Error.WriteLine($"C is missing: {missing}");
+        }
+
         (string Name, string? File, string[] Arguments)[] runners =
         [
             ("toolkit, SendFileAsync", self, ["sender", Toolkit]),
@@ -34,6 +42,8 @@ internal static class FileRounds
             ("Socket.SendFileAsync", self, ["sender", Framework]),
             ("asyncio, sendfile", PythonPeer.Interpreter, [s_script, "sendfile"]),
             ("asyncio, read and written", PythonPeer.Interpreter, [s_script, "copy"]),
+            ("C, sendfile that blocks", native, ["sendfile"]),
+            ("C, read and written", native, ["copy"]),
         ];
         string path = Path.GetTempFileName();
         try

@@ -181,7 +181,7 @@ public abstract partial class StreamLayer : StreamProtocol
     /// <summary>The protocol ends the sending side (<see cref="Transport.WriteEof"/>).</summary>
     protected virtual void WriteEof() => Transport.WriteEof();
 
-    /// <summary>The protocol receives no more for now (<see cref="Transport.PauseReading"/>).</summary>
+    /// <summary>The protocol pauses reading (<see cref="Transport.PauseReading"/>).</summary>
     protected virtual void PauseReading()
     {
         if (_isReadingHeld)

@@ -647,7 +647,7 @@ public sealed class ThrottlingLayer : StreamLayer
             throttle.Wait(this);
         }
 
-        /// <summary>Wants no more for now.</summary>
+        /// <summary>Leaves the line, and gives back what was granted and not used.</summary>
         public void End()
         {
             if (_hasJoined)
