@@ -72,7 +72,8 @@ public abstract class InjectedFaultTests(LoopKind kind)
     {
         const string Rules = "nft add table inet t; nft add chain inet t c '{ type filter hook input priority 0; }'; "
             + "nft add rule inet t c tcp dport 8888 numgen random mod 100 '<' 4 drop; "
-            + "nft add rule inet t c tcp dport 8888 numgen random mod 100 '<' 1 reject with icmp type host-unreachable";
+            + "nft add rule inet t c tcp dport 8888 tcp flags '&' syn == 0 " // to whoever connects, it is the end
+            + "numgen random mod 100 '<' 1 reject with icmp type host-unreachable";
         RequireTool($"unshare -n sh -ec \"ip link set lo up; {Rules}\"");
         await RunInOwnNetworkAsync($$"""
             {{Rules}}
