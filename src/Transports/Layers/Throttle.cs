@@ -16,7 +16,7 @@ namespace Toolkit;
 /// clock's ticks. They pass in pieces of a twentieth of a second or a burst, whichever is less, and of what there is.
 /// </para>
 /// </remarks>
-[DebuggerDisplay("{BytesPerSecond} bytes a second, {_waiting} waiting")]
+[DebuggerDisplay("{BytesPerSecond} bytes a second, {_line.Count} waiting")]
 public sealed class Throttle
 {
     /// <summary>The greatest rate and burst: 512 GiB.</summary>
@@ -28,12 +28,11 @@ public sealed class Throttle
 
     private static readonly Action<object?> s_serve = static self => ((Throttle)self!).OnTimer();
 
+    private readonly LinkedList<ThrottleTurn> _line = []; // who waits; each brings its own node
+
     // The loop's thread only, once there is one.
     private EventLoop? _loop;
     private TimerHandle? _timer;
-    private ThrottleTurn? _first;
-    private ThrottleTurn? _last;
-    private int _waiting;
     private long _rate;
     private long _burst;
     private long _level; // in units; below zero after what could not wait
@@ -110,7 +109,7 @@ public sealed class Throttle
     /// <returns>How many; none or some of those that are wanted, or all.</returns>
     internal long Take(long wanted)
     {
-        if (_first is not null || _isServing)
+        if (_line.Count > 0 || _isServing)
         {
             return 0;
         }
@@ -148,19 +147,7 @@ public sealed class Throttle
             return;
         }
 
-        turn.IsWaiting = true;
-        turn.Previous = _last;
-        if (_last is null)
-        {
-            _first = turn;
-        }
-        else
-        {
-            _last.Next = turn;
-        }
-
-        _last = turn;
-        _waiting++;
+        _line.AddLast(turn.Place);
         if (_timer is not { IsScheduled: true })
         {
             Arm();
@@ -172,7 +159,7 @@ public sealed class Throttle
     {
         if (turn.IsWaiting)
         {
-            Remove(turn);
+            _line.Remove(turn.Place);
             Arm();
         }
     }
@@ -199,7 +186,7 @@ public sealed class Throttle
         _filledAt = now;
 
         // For those who wait, what a tick has brought beyond the last whole token is not lost, or the rate would be lower.
-        long most = (_burst * Unit) + (_first is null ? 0 : _rate - 1);
+        long most = (_burst * Unit) + (_line.Count == 0 ? 0 : _rate - 1);
         _level = (long)Int128.Min(most, _level + brought);
     }
 
@@ -208,11 +195,11 @@ public sealed class Throttle
     private void OnTimer()
     {
         Fill();
-        long share = Math.Max(Available() / Math.Max(_waiting, 1), Math.Min(Piece, SmallestShare));
+        long share = Math.Max(Available() / Math.Max(_line.Count, 1), Math.Min(Piece, SmallestShare));
         _isServing = true;
         try
         {
-            while (_first is { } turn)
+            while (_line.First is { Value: var turn })
             {
                 long granted = Math.Min(Available(), Math.Min(share, turn.Wanted));
                 if (granted == 0 && turn.Wanted > 0)
@@ -220,7 +207,7 @@ public sealed class Throttle
                     break;
                 }
 
-                Remove(turn);
+                _line.RemoveFirst();
                 _level -= granted * Unit;
                 turn.Grant(granted); // and back into line, at its end
             }
@@ -240,7 +227,7 @@ public sealed class Throttle
             return;
         }
 
-        if (_first is null)
+        if (_line.First is not { Value: var first })
         {
             if (_timer is { IsScheduled: true })
             {
@@ -254,13 +241,13 @@ public sealed class Throttle
         Fill();
         long piece = Piece;
         long wanted = 0;
-        for (ThrottleTurn? turn = _first; turn is not null && wanted < piece; turn = turn.Next)
+        for (LinkedListNode<ThrottleTurn>? place = _line.First; place is not null && wanted < piece; place = place.Next)
         {
-            wanted += turn.Wanted;
+            wanted += place.Value.Wanted;
         }
 
         long missing = (Math.Min(wanted, piece) * Unit) - _level;
-        TimeSpan delay = missing <= 0 || _first.Wanted == 0 ? TimeSpan.Zero : new TimeSpan(((missing - 1) / _rate) + 1);
+        TimeSpan delay = missing <= 0 || first.Wanted == 0 ? TimeSpan.Zero : new TimeSpan(((missing - 1) / _rate) + 1);
         if (_timer is null)
         {
             _timer = _loop!.UnsafeCallLater(delay, s_serve, this);
@@ -270,48 +257,24 @@ public sealed class Throttle
             _timer.Reschedule(delay);
         }
     }
-
-    private void Remove(ThrottleTurn turn)
-    {
-        turn.IsWaiting = false;
-        _waiting--;
-        if (turn.Previous is null)
-        {
-            _first = turn.Next;
-        }
-        else
-        {
-            turn.Previous.Next = turn.Next;
-        }
-
-        if (turn.Next is null)
-        {
-            _last = turn.Previous;
-        }
-        else
-        {
-            turn.Next.Previous = turn.Previous;
-        }
-
-        turn.Next = turn.Previous = null;
-    }
 }
 
 /// <summary>A place in the line of those who wait for a <see cref="Throttle"/>.</summary>
 internal abstract class ThrottleTurn
 {
+    protected ThrottleTurn() => Place = new LinkedListNode<ThrottleTurn>(this);
+
+    /// <summary>The place in line, which the throttle puts there and takes away.</summary>
+    public LinkedListNode<ThrottleTurn> Place { get; }
+
     /// <summary>Whether it stands in line.</summary>
-    public bool IsWaiting { get; set; }
-
-    // The throttle's own.
-    public ThrottleTurn? Next { get; set; }
-
-    public ThrottleTurn? Previous { get; set; }
+    public bool IsWaiting => Place.List is not null;
 
     /// <summary>How many tokens are wanted; none by who has enough and waits for its turn alone.</summary>
     public abstract long Wanted { get; }
 
-    /// <summary>Tokens were taken for it, at most as many as it wanted. It is out of line, and may get in again. Does not
-    /// throw.</summary>
+    /// <summary>
+    /// Tokens were taken for it, at most as many as it wanted. It is out of line, and may get in again. Does not throw.
+    /// </summary>
     public abstract void Grant(long count);
 }

@@ -149,7 +149,7 @@ internal sealed partial class StreamTransport : Transport, IDescribedResident<Tr
             Age = _origin.Loop.TimeProvider.GetUtcNow() - StartTime,
             BytesReceived = _bytesReceived,
             BytesSent = _bytesSent,
-            UnsentBytes = _output.Length,
+            UnsentBytes = UnsentBytes + _held,
             IsReadingPaused = _readingPaused,
             IsWritingPaused = _writingPaused,
             ProcessId = _origin.Owner is ChildTransport child ? child.Pid : info.ProcessId,
