@@ -5,27 +5,35 @@ internal sealed class TopRun(EventLoop loop, TopSettings settings)
 {
     private readonly AsyncEvent _pressed = new();
     private TransportOrder _order = settings.Order;
-    private bool _isOver;
 
     public async Task RunAsync()
     {
         await using Inquirer inquirer = await Inquirer.ConnectAsync(loop, settings.Socket);
-        Answer before = await inquirer.AskAsync();
+        Answer first = await inquirer.AskAsync();
         if (settings.IsOnce)
         {
             await loop.Delay(settings.Interval); // what happens in a second is known a second later
-            Screen.Print(NewView(await inquirer.AskAsync(), before));
+            Screen.Print(NewView(await inquirer.AskAsync(), first));
             return;
         }
 
-        if (!Console.IsInputRedirected)
+        // The key that ends it is heard while an answer is awaited, too.
+        await CancelScope.RunAsync(async scope =>
         {
-            _ = loop.CreateTask(ReadKeysAsync, "keys");
-        }
+            if (!Console.IsInputRedirected)
+            {
+                _ = loop.CreateTask(() => ReadKeysAsync(scope), "keys");
+            }
 
+            await ShowAsync(inquirer, first);
+        });
+    }
+
+    private async Task ShowAsync(Inquirer inquirer, Answer before)
+    {
         using var screen = new Screen();
         await WaitAsync(loop.Time + (settings.Interval / 4), redraw: null);
-        while (!_isOver)
+        while (true)
         {
             TimeSpan next = loop.Time + settings.Interval;
             Answer now = await inquirer.AskAsync();
@@ -40,29 +48,28 @@ internal sealed class TopRun(EventLoop loop, TopSettings settings)
 
     private async Task WaitAsync(TimeSpan until, Action? redraw)
     {
-        while (!_isOver && await CancelScope.RunAsync(async _ => await _pressed.WaitAsync(), until))
+        while (await CancelScope.RunAsync(async _ => await _pressed.WaitAsync(), until))
         {
             _pressed.Clear();
             redraw?.Invoke();
         }
     }
 
-    private async Task ReadKeysAsync()
+    private async Task ReadKeysAsync(CancelScope whole)
     {
-        while (!_isOver)
+        while (true)
         {
             ConsoleKeyInfo key = await loop.RunInThreadAsync(() => Console.ReadKey(intercept: true));
             switch (char.ToLowerInvariant(key.KeyChar))
             {
                 case 'q':
-                    _isOver = true;
-                    break;
+                    whole.Cancel();
+                    return;
                 case 's':
                     _order = (TransportOrder)(((int)_order + 1) % Enum.GetValues<TransportOrder>().Length);
+                    _pressed.Set();
                     break;
             }
-
-            _pressed.Set();
         }
     }
 }

@@ -48,7 +48,10 @@ public sealed partial class EventLoop
     /// The tasks as data: the tree of tasks, groups and scopes, and what each waits for. It takes a microsecond or two for each,
     /// during which nothing else runs. Loop thread only.
     /// </summary>
-    /// <param name="maxEntries">How many entries to describe at most; of those that are left out, the tasks are counted.</param>
+    /// <param name="maxEntries">
+    /// How many entries to describe at most; of those that are left out, the tasks are counted. Of what they wait for as many are
+    /// told, and the first of each entry; the others are counted.
+    /// </param>
     /// <exception cref="ArgumentOutOfRangeException">The number is not positive.</exception>
     /// <exception cref="InvalidOperationException">This is not the loop's thread.</exception>
     public TaskTree DescribeTasks(int maxEntries = int.MaxValue)

@@ -188,7 +188,7 @@ public sealed partial class EventLoop : IDisposable
 
     internal LoopStatistics Statistics { get; }
 
-    /// <summary>Whether callbacks are timed: in debug mode, and while somebody listens to metrics that need it.</summary>
+    /// <summary>Whether callbacks are timed: in debug mode, and while somebody wants times. Decided once an iteration.</summary>
     internal bool IsTimed { get; private set; }
 
     internal bool IsClosing => _closing || _disposed;
@@ -255,7 +255,6 @@ public sealed partial class EventLoop : IDisposable
     {
         TakePosts();
         int ready = _ready.Count;
-        Statistics.Callbacks += ready;
         for (int ran = 1; ran <= ready; ran++)
         {
             _ready.Dequeue(out Action<object?> callback, out object? state);
@@ -266,6 +265,7 @@ public sealed partial class EventLoop : IDisposable
             }
         }
 
+        Statistics.Callbacks += ready;
         Host.FlushWrites();
     }
 

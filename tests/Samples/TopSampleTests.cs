@@ -23,7 +23,7 @@ public sealed class TopSampleTests : IDisposable
         Assert.Equal(("", 0), (errors, code));
         Assert.Contains($"process {server.ServerId} at ", output, StringComparison.Ordinal);
         string row = output.Split('\n').Single(line => line.Contains($"{client.LocalEndPoint}", StringComparison.Ordinal));
-        Assert.Contains($"tcp", row, StringComparison.Ordinal);
+        Assert.Contains("tcp", row, StringComparison.Ordinal);
         Assert.Contains($"{server.EndPoint}", row, StringComparison.Ordinal);
         Assert.Contains("task main", output, StringComparison.Ordinal);
         Assert.DoesNotContain('\e', output);

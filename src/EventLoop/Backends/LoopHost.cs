@@ -42,7 +42,8 @@ public interface IDescribedResident<out TInfo> : ILoopResident
 
 /// <summary>
 /// What a transport needs of its loop, and a user of transports does not: the backend, the flush of joined writes, the
-/// way into user code, and a place among the loop's residents. Loop thread only, except <see cref="TryPost"/>.
+/// way into user code, and a place among the loop's residents. Loop thread only, except where another
+/// is said to be as good.
 /// </summary>
 public sealed class LoopHost
 {

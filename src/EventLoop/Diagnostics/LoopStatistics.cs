@@ -6,8 +6,13 @@ internal sealed class LoopStatistics(EventLoop loop)
     private Longest? _longest;
     private RecentPeak _recentLongest; // not read-only, and not copied
     private RecentPeak _recentLag;
-    private long _busySince;
+    private long _busySince; // 0: it waits
     private long _busy;
+
+    // What both come to, in one word, so that who looks sees no stretch twice or half: while the loop works, the time at which it
+    // would have begun if it had never waited, and otherwise the complement of the time that it has worked.
+    private long _toldBusy = ~0L;
+
     private int _watchers;
 
     /// <summary>Which loop it is.</summary>
@@ -42,6 +47,7 @@ internal sealed class LoopStatistics(EventLoop loop)
         if (_busySince == 0)
         {
             _busySince = now;
+            Volatile.Write(ref _toldBusy, now - _busy);
         }
     }
 
@@ -52,12 +58,16 @@ internal sealed class LoopStatistics(EventLoop loop)
         {
             LoopMetrics.OnWorked(loop, now - _busySince);
             _busy += now - _busySince;
-            _busySince = 0;
+            Forget();
         }
     }
 
     /// <summary>Nobody measures any more.</summary>
-    public void Forget() => _busySince = 0;
+    public void Forget()
+    {
+        _busySince = 0;
+        Volatile.Write(ref _toldBusy, ~_busy);
+    }
 
     /// <summary>The first of the timers that are due is so late.</summary>
     public void OnTimersDue(long now, long lateTicks)
@@ -72,14 +82,15 @@ internal sealed class LoopStatistics(EventLoop loop)
     /// <summary>A callback has taken so long. Its name is asked for only when it matters.</summary>
     public void OnCallback(long now, long ticks, CallbackName name)
     {
+        string? text = null;
         if (_recentLongest.IsPassedBy(now, ticks))
         {
-            _recentLongest.Set(now, ticks, name.ToString());
+            _recentLongest.Set(now, ticks, text = name.ToString());
         }
 
         if (ticks > (Volatile.Read(ref _longest)?.Ticks ?? 0))
         {
-            Volatile.Write(ref _longest, new Longest(ticks, name.ToString()));
+            Volatile.Write(ref _longest, new Longest(ticks, text ?? name.ToString()));
         }
     }
 
@@ -115,11 +126,11 @@ internal sealed class LoopStatistics(EventLoop loop)
             return counters;
         }
 
-        long since = Volatile.Read(ref _busySince);
+        long busy = Volatile.Read(ref _toldBusy);
         (long longest, string? name) = _recentLongest.Read(now);
         return counters with
         {
-            BusyTime = new TimeSpan(_busy + (since == 0 ? 0 : Math.Max(0, now - since))),
+            BusyTime = new TimeSpan(busy < 0 ? ~busy : Math.Max(0, loop.Clock.Now - busy)),
             LongestLag = new TimeSpan(_recentLag.Read(now).Ticks),
             LongestCallback = new TimeSpan(longest),
             LongestCallbackName = name,

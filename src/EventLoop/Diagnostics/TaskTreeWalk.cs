@@ -16,6 +16,7 @@ internal sealed class TaskTreeWalk
     private readonly Dictionary<string, int> _lastNumbers = [];
     private readonly TaskCycles _cycles = new();
     private int _tasks;
+    private int _waits;
 
     private TaskTreeWalk(EventLoop loop, int maxEntries)
     {
@@ -107,14 +108,27 @@ internal sealed class TaskTreeWalk
     private List<string> WaitsOf(CancelScope scope)
     {
         var waits = new List<string>();
+        int leftOut = 0;
         foreach (IScopeWait wait in scope.Waits)
         {
+            if (_waits >= _maxEntries && waits.Count > 0)
+            {
+                leftOut++;
+                continue;
+            }
+
+            _waits++;
             WaitDescription description = wait.Describe();
             waits.Add(Describe(description));
             if (scope.Task is { } waiting && description.Holder is { } holder)
             {
                 _cycles.Add(waiting, holder);
             }
+        }
+
+        if (leftOut > 0)
+        {
+            waits.Add($"for {leftOut} more");
         }
 
         return waits;

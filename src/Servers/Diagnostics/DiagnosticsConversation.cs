@@ -195,16 +195,14 @@ internal sealed class DiagnosticsConversation : IDisposable
     private Task EndAnswerAsync()
     {
         _json.WriteEndObject();
-        MoveToBuffer();
+        _json.Flush(); // into the buffer, and blocks nobody
         _buffer.Write("\n"u8);
         return SendAsync();
     }
 
-    private void MoveToBuffer() => _json.Flush(); // which blocks nobody
-
     private async Task SendAsync()
     {
-        MoveToBuffer();
+        _json.Flush();
         await _connection.WriteAsync(_buffer.WrittenMemory);
         _buffer.ResetWrittenCount();
     }

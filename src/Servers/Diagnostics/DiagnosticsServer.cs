@@ -31,8 +31,8 @@ public sealed partial class DiagnosticsServer : IAsyncDisposable
     public string Path => _server.UnixEndPoint!.ToString();
 
     /// <summary>
-    /// Ends it: the path is removed, and so are those who are connected, an answer that has begun a moment later. Any thread. A
-    /// loop that does not run any more ends it by itself.
+    /// Ends it: the path is removed, and so are those who are connected, an answer that has begun a moment later. Any thread,
+    /// but on another it takes as long as the loop needs to come to it. A loop that does not run any more ends it by itself.
     /// </summary>
     public async ValueTask DisposeAsync()
     {

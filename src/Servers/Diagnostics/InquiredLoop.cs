@@ -38,6 +38,12 @@ internal sealed class InquiredLoop(EventLoop asker, EventLoop loop, DiagnosticsO
     /// <summary>Asks, and waits no longer than until the given time of the loop that serves.</summary>
     public async Task<(LoopAnswerState State, LoopInquiry Inquiry)> AskAsync(LoopParts parts, TimeSpan deadline)
     {
+        if (IsEnded)
+        {
+            _overdue = null; // nothing that was posted to it will ever run
+            return (LoopAnswerState.Ended, new LoopInquiry(asker, loop, parts, options));
+        }
+
         if (_overdue is { } overdue)
         {
             if (!await overdue.WaitAsync(deadline))
@@ -66,5 +72,8 @@ internal sealed class InquiredLoop(EventLoop asker, EventLoop loop, DiagnosticsO
         return (StateOfSilence, inquiry);
     }
 
-    private LoopAnswerState StateOfSilence => loop.IsRunning ? LoopAnswerState.Busy : LoopAnswerState.Stopped;
+    private bool IsEnded => loop.Host.IsClosing && !loop.IsRunning;
+
+    private LoopAnswerState StateOfSilence
+        => IsEnded ? LoopAnswerState.Ended : loop.IsRunning ? LoopAnswerState.Busy : LoopAnswerState.Stopped;
 }

@@ -296,7 +296,16 @@ public abstract class DiagnosticsContract(LoopUnderTest subject) : UnixSuite(sub
         {
             await loop.RunInThreadAsync(() => stopped.RunOnce(TimeSpan.Zero));
             Assert.Equal(1, stopped.Counters.Callbacks); // however often it was asked
+            await AskAsync(asker, "metrics");
         }
+
+        // What was asked in vain is never answered, and not waited for either.
+        stopped.Dispose();
+        TimeSpan began = loop.Time;
+        JsonElement last = (await AskAsync(asker, "snapshot")).GetProperty("loops")[1];
+        Assert.Equal("ended", StateOf(last));
+        Assert.Equal(["name", "backend", "state", "isServing"], NamesOf(last).Except(["lastSeen"]));
+        Assert.True(!IsSimulated || loop.Time - began < TimeSpan.FromMilliseconds(50));
     });
 
     [Fact]

@@ -219,6 +219,29 @@ public sealed class TaskDumpTests
         letGo.Set();
     }
 
+    [Fact]
+    public void Waits_MoreThanAreAskedFor_AreCounted() => Scenario.Run(async loop =>
+    {
+        // One task with five waits of its own, and one after it: the first of each is told.
+        var door = new AsyncEvent();
+        LoopTask many = loop.CreateTask(() => Task.WhenAll(Enumerable.Range(0, 5).Select(_ => EnterAsync())), "many");
+        LoopTask one = loop.CreateTask(EnterAsync, "one");
+        await loop.Yield();
+
+        TaskTree tree = loop.DescribeTasks(maxEntries: 4);
+        TaskTree whole = loop.DescribeTasks();
+        string wait = "for AsyncEvent #1 (6 wait)";
+        Assert.Equal(["main", "many", "one"], tree.Entries.Skip(1).Select(entry => entry.Name));
+        Assert.Equal([wait, wait, wait, wait, "for 1 more"], tree.Entries[2].Waits);
+        Assert.Equal([wait], tree.Entries[3].Waits);
+        Assert.Equal(5, whole.Entries[2].Waits.Count);
+        door.Set();
+        await many;
+        await one;
+
+        async Task EnterAsync() => await door.WaitAsync();
+    });
+
     private static async Task<string> ReadAsync(EventLoop loop)
     {
         await loop.Yield();
