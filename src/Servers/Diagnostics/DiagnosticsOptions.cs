@@ -31,9 +31,9 @@ public sealed record DiagnosticsOptions
     public int MaxTransports { get; init; } = 10_000;
 
     /// <summary>
-    /// How many tasks, groups and scopes of a loop an answer has at most; of the tasks left out it has the number. Of what they wait
-    /// for it has as many, and the first of each, and says how many more there are. They are
-    /// described at one go, a microsecond or two for each, since a tree cannot be looked at while it changes. 1,000 by default.
+    /// How many tasks, groups and scopes of a loop an answer has at most; of the tasks left out it has the number. Of what they
+    /// wait for it has as many, and the first of each, and says how many more there are. They are described at one go, a
+    /// microsecond or two for each, since a tree cannot be looked at while it changes. 1,000 by default.
     /// </summary>
     public int MaxTasks { get; init; } = 1_000;
 
