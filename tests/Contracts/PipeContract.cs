@@ -102,6 +102,60 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
     });
 
     [Fact]
+    public void File_IntoAPipe_IsAsLongAsItIs() => RunHere(async loop =>
+    {
+        (SafeHandle read, SafeHandle write) = MakePipe(loop);
+        TestProtocol reader = Watch(new TestProtocol());
+        await loop.ConnectReadPipeAsync(() => reader, read);
+        Transport output = (await loop.ConnectWritePipeAsync(() => Watch(new TestProtocol()), write)).Transport;
+        byte[] data = Pattern(1_000_000);
+        using FileStream file = NewFile(data);
+
+        output.Write("head"u8);
+        Assert.Equal(data.Length, await output.SendFileAsync(file));
+        output.Write("tail"u8);
+        output.Close();
+
+        Assert.Null(await reader.Lost.Task);
+        Assert.Equal([.. "head"u8, .. data, .. "tail"u8], reader.Received);
+    });
+
+    [Fact]
+    public void File_IntoASocketThatStandsInForAPipe_HoldsUpNobody() => RunHere(async loop =>
+    {
+        RequireRealMachine(NoFiles);
+        string path = Path.Combine(Path.GetTempPath(), $"tk-{Guid.NewGuid():N}");
+        using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(path));
+        listener.Listen();
+        using var ours = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        ours.Connect(new UnixDomainSocketEndPoint(path));
+        using Socket theirs = listener.Accept();
+        File.Delete(path);
+        var end = new SafeFileHandle(UnixCalls.Duplicate((int)ours.Handle), ownsHandle: true);
+        Assert.True(IsBlocking(end), "It waits by itself, as those of shells and Node do.");
+        Transport output = (await loop.ConnectWritePipeAsync(() => Watch(new TestProtocol()), end)).Transport;
+        byte[] data = Pattern(3_000_000);
+        using FileStream file = NewFile(data);
+
+        Task<long> sending = output.SendFileAsync(file);
+        await loop.Delay(TimeSpan.FromMilliseconds(20)); // while nobody reads
+        Assert.False(sending.IsCompleted);
+        byte[] received = new byte[data.Length];
+        await loop.RunInThreadAsync(() =>
+        {
+            for (int count = 0; count < received.Length;)
+            {
+                count += theirs.Receive(received.AsSpan(count));
+            }
+        });
+
+        Assert.Equal(data.Length, await sending);
+        Assert.Equal(data, received);
+        output.Close();
+    });
+
+    [Fact]
     public void Fifo_IsAPipeOfWhoeverKnowsItsName() => RunHere(async loop =>
     {
         RequireRealMachine(NoFiles);
@@ -260,6 +314,15 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
         var server = new AnonymousPipeServerStream(PipeDirection.In);
         GC.SuppressFinalize(server); // which would close the other end at a moment of its own
         return (server.SafePipeHandle, server.ClientSafePipeHandle);
+    }
+
+    // Gone with its last descriptor.
+    private static FileStream NewFile(byte[] content)
+    {
+        var file = new FileStream(
+            Path.GetTempFileName(), FileMode.Open, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+        file.Write(content);
+        return file;
     }
 
     private static PseudoTerminal OpenTerminal() => PseudoTerminal.Open();

@@ -12,6 +12,10 @@ public static partial class UnixCalls
     /// <returns>The number of the child.</returns>
     public static int WaitFor(int pid) => WaitFor(pid, 0, 0);
 
+    /// <summary>Another descriptor of the same open file, which whoever calls closes.</summary>
+    [LibraryImport("libc", EntryPoint = "dup")]
+    public static partial int Duplicate(int descriptor);
+
     [LibraryImport("libc", EntryPoint = "mkfifo", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int MakeFifo(string path, uint mode);
 

@@ -148,7 +148,7 @@ internal sealed partial class LimitSweep
         long received = transport.BytesReceived - sample.Received;
         long sent = transport.BytesSent - sample.Sent;
         bool isReceiving = transport.IsReading;
-        bool isSending = transport.UnsentBytes > 0;
+        bool isSending = transport.UnsentBytes > 0 && !transport.IsReadingFile;
         bool isWaiting = isReceiving || isSending;
         bool receivedAtBothEnds = isReceiving && sample.IsReceiving;
         bool sentAtBothEnds = isSending && sample.IsSending;

@@ -44,7 +44,9 @@ public static class FileSending
         /// <exception cref="ArgumentOutOfRangeException">
         /// Offset or count are negative, or go beyond the end of the file. Nothing was sent.
         /// </exception>
-        /// <exception cref="NotSupportedException">The transport is none of the toolkit's.</exception>
+        /// <exception cref="NotSupportedException">
+        /// The transport is none of the toolkit's, or a layer in between lets no file pass (<see cref="StreamLayer.SendingFile"/>).
+        /// </exception>
         /// <exception cref="InvalidOperationException">
         /// Another file is being sent, <see cref="Transport.WriteEof"/> was called, a TLS handshake is going on, or this is not the
         /// loop's thread.
@@ -52,6 +54,7 @@ public static class FileSending
         /// <exception cref="ConnectionException">The connection has ended.</exception>
         /// <exception cref="EndOfStreamException">The file has become shorter meanwhile.</exception>
         /// <exception cref="IOException">The file cannot be read.</exception>
+        /// <exception cref="UnauthorizedAccessException">It is not open for reading.</exception>
         /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
         public Task<long> SendFileAsync(
             FileStream file, long offset = 0, long? count = null, CancellationToken cancellationToken = default)
@@ -87,6 +90,9 @@ public static class FileSending
         }
     }
 
+    internal static IFileTransport SenderOf(Transport transport) => transport as IFileTransport
+        ?? throw new NotSupportedException($"{transport.GetType().Name} is no transport that can send a file.");
+
     private static FileSend Begin(
         Transport transport, SafeFileHandle file, long offset, long? count, CancellationToken cancellationToken)
     {
@@ -96,8 +102,7 @@ public static class FileSending
             throw new ArgumentOutOfRangeException(nameof(count), count, "A count is at least zero; null is all to the end.");
         }
 
-        IFileTransport sender = transport as IFileTransport
-            ?? throw new NotSupportedException($"{transport.GetType().Name} is no transport that can send a file.");
+        IFileTransport sender = SenderOf(transport);
         long length = LengthOf(file);
         if (offset > length || count > length - offset)
         {

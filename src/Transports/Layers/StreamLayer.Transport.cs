@@ -81,13 +81,12 @@ public abstract partial class StreamLayer
         FileSend IFileTransport.SendFile(SafeFileHandle file, long offset, long count, CancellationToken cancellationToken)
         {
             VerifyAccess();
-            if (layer.Transport is not IFileTransport below || !layer.SendingFile(count))
-            {
-                throw new NotSupportedException(
-                    $"{layer.GetType().Name} lets no file pass, since it has to see what is sent. Read it, and write what was read.");
-            }
-
-            return below.SendFile(file, offset, count, cancellationToken);
+            IFileTransport below = FileSending.SenderOf(layer.Transport);
+            return layer.SendingFile(count)
+                ? layer.SendFile(below, file, offset, count, cancellationToken)
+                : throw new NotSupportedException(
+                    $"{layer.GetType().Name} lets no file pass: it has to see, or to hold, what is sent. "
+                    + "Read it, and write what was read.");
         }
 
         ValueTask<Exception?> IClosingTransport.WaitClosedAsync(CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using Toolkit.Backends;
 using Toolkit.Transports;
 
@@ -250,8 +251,8 @@ public abstract partial class StreamLayer : StreamProtocol
     }
 
     /// <summary>
-    /// Another protocol stands in the layer's place from here on (<see cref="Transport.Protocol"/>), and it is called no more. It
-    /// lets go of what it has of the transport.
+    /// Another protocol stands in the layer's place from here on (<see cref="Transport.Protocol"/>), or in that of a layer below it,
+    /// and it is called no more. It lets go of what it has of the transport.
     /// </summary>
     protected virtual void Replaced()
     {
@@ -322,6 +323,9 @@ public abstract partial class StreamLayer : StreamProtocol
 
     internal sealed override StreamProtocol Innermost => Protocol.Innermost;
 
+    /// <summary>Whether <see cref="Replaced"/> was called: the layer has no say any more.</summary>
+    private protected bool IsReplaced { get; private set; }
+
     /// <summary>The transport below all layers, for those that cannot stand on any other.</summary>
     private protected StreamTransport? Ground => _ground;
 
@@ -341,11 +345,12 @@ public abstract partial class StreamLayer : StreamProtocol
 
     internal sealed override void BindTo(Transport transport)
     {
-        if (IsBoundTo(transport))
+        if (IsBoundTo(transport) && !IsReplaced)
         {
             return;
         }
 
+        IsReplaced = false;
         base.BindTo(transport);
         _ground = transport switch
         {
@@ -360,7 +365,13 @@ public abstract partial class StreamLayer : StreamProtocol
         _upper.Bind();
     }
 
-    internal sealed override void OnReplaced() => Replaced();
+    // What the innermost holds of the sending side is to leave first, and goes through the others.
+    internal sealed override void OnReplaced()
+    {
+        Protocol.OnReplaced();
+        IsReplaced = true;
+        Replaced();
+    }
 
     internal sealed override void TellData(ReadOnlySpan<byte> data) => DataReceived(data);
 
@@ -372,6 +383,11 @@ public abstract partial class StreamLayer : StreamProtocol
         _lent = default; // it is the protocol's, who may have done with it before the next is asked for
         BufferUpdated(data);
     }
+
+    /// <summary>The protocol sends a file, which <see cref="SendingFile"/> has let pass.</summary>
+    internal virtual FileSend SendFile(
+        IFileTransport below, SafeFileHandle file, long offset, long count, CancellationToken cancellationToken)
+        => below.SendFile(file, offset, count, cancellationToken);
 
     /// <summary>Bytes that the system had not taken at first have left; or those that a layer below has held.</summary>
     internal virtual void OnBytesLeft() => (Protocol as StreamLayer)?.OnBytesLeft();

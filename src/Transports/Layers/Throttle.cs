@@ -199,7 +199,8 @@ public sealed class Throttle
         _isServing = true;
         try
         {
-            while (_line.First is { Value: var turn })
+            // Each has one turn, and then the loop: whoever gives back what it gets would stand in line for ever.
+            for (int turns = _line.Count; turns > 0 && _line.First is { Value: var turn }; turns--)
             {
                 long granted = Math.Min(Available(), Math.Min(share, turn.Wanted));
                 if (granted == 0 && turn.Wanted > 0)

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using Toolkit.Transports;
 
@@ -68,7 +69,7 @@ public sealed class ThrottlingLayer : StreamLayer
     public Throttle? Writing => _writing?.Throttle;
 
     /// <inheritdoc/>
-    protected override bool PassesBuffers => _reading is null;
+    protected override bool PassesBuffers => !SlowsReading;
 
     /// <inheritdoc/>
     protected override long UnsentBytes => _held.Length + base.UnsentBytes;
@@ -95,6 +96,13 @@ public sealed class ThrottlingLayer : StreamLayer
     private StreamTransport Below => Ground ?? throw new NotSupportedException(
         $"{Transport.GetType().Name} is no transport of the toolkit's, and cannot wait for what a layer holds back.");
 
+    // A layer that was replaced slows down nothing: what is still written to it would come too late.
+    [MemberNotNullWhen(true, nameof(_reading))]
+    private bool SlowsReading => _reading is not null && !IsReplaced;
+
+    [MemberNotNullWhen(true, nameof(_writing))]
+    private bool SlowsWriting => _writing is not null && !IsReplaced;
+
     private bool HasInput => _input is { IsEmpty: false };
 
     /// <inheritdoc/>
@@ -109,7 +117,7 @@ public sealed class ThrottlingLayer : StreamLayer
     /// <inheritdoc/>
     public override void DataReceived(ReadOnlySpan<byte> data)
     {
-        if (_reading is null)
+        if (!SlowsReading)
         {
             base.DataReceived(data);
             return;
@@ -123,14 +131,21 @@ public sealed class ThrottlingLayer : StreamLayer
 
         if (allowed < data.Length && !Transport.IsClosing)
         {
-            KeepInput(data[allowed..]);
+            if (IsReplaced)
+            {
+                Transport.Unread(data[allowed..]); // it is the other's
+            }
+            else
+            {
+                KeepInput(data[allowed..]);
+            }
         }
     }
 
     /// <inheritdoc/>
     public override void PauseWriting()
     {
-        if (_writing is null)
+        if (!SlowsWriting)
         {
             base.PauseWriting();
             return;
@@ -146,19 +161,14 @@ public sealed class ThrottlingLayer : StreamLayer
     /// <inheritdoc/>
     public override void ResumeWriting()
     {
-        if (_writing is null)
+        if (!SlowsWriting)
         {
             base.ResumeWriting();
             return;
         }
 
         _isPausedBelow = false;
-        if (_areLimitsLowered)
-        {
-            _areLimitsLowered = false;
-            base.WriteLimits = _limits;
-        }
-
+        RestoreLimits();
         Release();
     }
 
@@ -175,7 +185,7 @@ public sealed class ThrottlingLayer : StreamLayer
     /// <inheritdoc/>
     protected override WriteStatus Write(ReadOnlySpan<byte> data)
     {
-        if (_writing is null)
+        if (!SlowsWriting)
         {
             return base.Write(data);
         }
@@ -198,7 +208,7 @@ public sealed class ThrottlingLayer : StreamLayer
     /// <inheritdoc/>
     protected override WriteStatus WriteVectored(ReadOnlySpan<ReadOnlyMemory<byte>> buffers)
     {
-        if (_writing is null)
+        if (!SlowsWriting)
         {
             return base.WriteVectored(buffers);
         }
@@ -217,9 +227,11 @@ public sealed class ThrottlingLayer : StreamLayer
         long allowed = _held.IsEmpty ? _writing.Take(length) : 0;
         if (allowed == length)
         {
-            _isHandingDown = true;
-            base.WriteVectored(buffers);
-            _isHandingDown = false;
+            using (HandDown())
+            {
+                base.WriteVectored(buffers);
+            }
+
             return EndWrite();
         }
 
@@ -241,7 +253,7 @@ public sealed class ThrottlingLayer : StreamLayer
     /// <inheritdoc/>
     protected override WriteStatus WriteWithHandles(ReadOnlySpan<byte> data, ReadOnlySpan<SafeHandle> handles)
     {
-        if (_writing is null)
+        if (!SlowsWriting)
         {
             return base.WriteWithHandles(data, handles);
         }
@@ -255,9 +267,11 @@ public sealed class ThrottlingLayer : StreamLayer
         long allowed = _held.IsEmpty ? _writing.Take(data.Length) : 0;
         if (allowed == data.Length)
         {
-            _isHandingDown = true;
-            base.WriteWithHandles(data, handles);
-            _isHandingDown = false;
+            using (HandDown())
+            {
+                base.WriteWithHandles(data, handles);
+            }
+
             return EndWrite();
         }
 
@@ -276,6 +290,9 @@ public sealed class ThrottlingLayer : StreamLayer
     }
 
     /// <inheritdoc/>
+    protected override bool SendingFile(long count) => !SlowsWriting;
+
+    /// <inheritdoc/>
     protected override void ResumeReading()
     {
         base.ResumeReading();
@@ -288,7 +305,7 @@ public sealed class ThrottlingLayer : StreamLayer
     /// <inheritdoc/>
     protected override void Unread(ReadOnlySpan<byte> data)
     {
-        if (_reading is null || data.IsEmpty || !(Below.CanRead || _isReturning))
+        if (!SlowsReading || data.IsEmpty || !(Below.CanRead || _isReturning))
         {
             base.Unread(data);
             return;
@@ -326,6 +343,7 @@ public sealed class ThrottlingLayer : StreamLayer
         ReleaseAtOnce();
         _writing?.End();
         _reading?.End();
+        RestoreLimits();
         if (_reading is not null)
         {
             ReturnInput();
@@ -360,13 +378,16 @@ public sealed class ThrottlingLayer : StreamLayer
             : _isPausedAbove ? WriteStatus.AcceptedOverHighWater
             : WriteStatus.Accepted;
 
-    // Whoever is paused by it must not write before the rest of what is being written is held.
     private void WriteBelow(ReadOnlySpan<byte> data)
     {
-        _isHandingDown = true;
-        base.Write(data);
-        _isHandingDown = false;
+        using (HandDown())
+        {
+            base.Write(data);
+        }
     }
+
+    // Whoever is paused by what goes down must not write before the rest of what is being written is held.
+    private HandingDown HandDown() => new(this);
 
     private void Hold(ReadOnlySpan<byte> data)
     {
@@ -499,6 +520,11 @@ public sealed class ThrottlingLayer : StreamLayer
     // From the loop.
     private void LookAtMarks()
     {
+        if (IsReplaced)
+        {
+            return;
+        }
+
         if (_isPausedBelow)
         {
             PauseAbove();
@@ -539,7 +565,15 @@ public sealed class ThrottlingLayer : StreamLayer
         _limits = base.WriteLimits;
         _areLimitsLowered = true;
         base.WriteLimits = new WriteLimits(_limits.Low, _limits.Low, _limits.HardCap);
-        if (!_isPausedBelow && _areLimitsLowered)
+        if (!_isPausedBelow)
+        {
+            RestoreLimits();
+        }
+    }
+
+    private void RestoreLimits()
+    {
+        if (_areLimitsLowered)
         {
             _areLimitsLowered = false;
             base.WriteLimits = _limits;
@@ -603,6 +637,20 @@ public sealed class ThrottlingLayer : StreamLayer
         }
 
         ReleaseReading();
+    }
+
+    /// <summary>While it lives, the layer calls nobody above.</summary>
+    private readonly ref struct HandingDown
+    {
+        private readonly ThrottlingLayer _layer;
+
+        public HandingDown(ThrottlingLayer layer)
+        {
+            _layer = layer;
+            layer._isHandingDown = true;
+        }
+
+        public void Dispose() => _layer._isHandingDown = false;
     }
 
     /// <summary>The layer's place in a throttle's line, for one direction.</summary>

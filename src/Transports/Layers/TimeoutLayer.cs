@@ -175,6 +175,9 @@ public class TimeoutLayer : StreamLayer
         }
     }
 
+    // A connection that ends has a bound of its own, and one that is another's is none of ours.
+    private bool IsOver => Transport.IsClosing || IsReplaced;
+
     private static TimeSpan After(TimeSpan since, TimeSpan time)
         => time < TimeSpan.MaxValue - since ? since + time : TimeSpan.MaxValue;
 
@@ -219,7 +222,7 @@ public class TimeoutLayer : StreamLayer
 
     private void OnTimer()
     {
-        if (Transport.Protocol == this)
+        if (!IsReplaced)
         {
             Tell(s_look, nameof(TimedOut));
         }
@@ -231,7 +234,7 @@ public class TimeoutLayer : StreamLayer
         Look(ConnectionTimeout.Write, _times.Write, ref next);
         Look(ConnectionTimeout.Read, _times.Read, ref next);
         Look(ConnectionTimeout.Idle, _times.Idle, ref next);
-        if (next != TimeSpan.MaxValue && !Transport.IsClosing)
+        if (next != TimeSpan.MaxValue && !IsOver)
         {
             Arm(next);
         }
@@ -240,8 +243,7 @@ public class TimeoutLayer : StreamLayer
     // Looks at one of the times, and how soon that is to be done again.
     private void Look(ConnectionTimeout which, TimeSpan? limit, ref TimeSpan next)
     {
-        // A connection that ends has a bound of its own.
-        if (limit is not { } time || Transport.IsClosing)
+        if (limit is not { } time || IsOver)
         {
             return;
         }
@@ -249,9 +251,10 @@ public class TimeoutLayer : StreamLayer
         TimeSpan now = Loop.Time;
         if (!IsWaiting(which, now))
         {
-            if (which == ConnectionTimeout.Read && !_peerHasEnded)
+            // Reading may go on without a word to us, as after a handshake.
+            if (which == ConnectionTimeout.Read ? !_peerHasEnded : Transport.UnsentBytes > 0)
             {
-                next = Least(next, After(now, time)); // reading may go on without a word to us, as after a handshake
+                next = Least(next, After(now, time));
             }
 
             return;
@@ -274,7 +277,7 @@ public class TimeoutLayer : StreamLayer
             since = Loop.Time;
             next = Least(next, After(since, time));
         }
-        else
+        else if (!IsReplaced)
         {
             End(which, time);
         }
@@ -285,7 +288,7 @@ public class TimeoutLayer : StreamLayer
         switch (which)
         {
             case ConnectionTimeout.Write:
-                return Transport.UnsentBytes > 0;
+                return Transport.UnsentBytes > 0 && Ground is not { IsReadingFile: true };
             case ConnectionTimeout.Read when !Transport.IsReading:
                 _wasReading = false;
                 return false;
@@ -332,7 +335,7 @@ public class TimeoutLayer : StreamLayer
     private void ArmFor(TimeSpan since, TimeSpan time)
     {
         TimeSpan due = After(since, time);
-        if (!Transport.IsClosing && (_timer is not { IsScheduled: true } || _timer.When > due))
+        if (!IsOver && (_timer is not { IsScheduled: true } || _timer.When > due))
         {
             Arm(due);
         }

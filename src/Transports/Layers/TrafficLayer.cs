@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Net;
 using System.Runtime.InteropServices;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
+using Toolkit.Transports;
 
 namespace Toolkit;
 
@@ -201,15 +203,7 @@ public abstract class TrafficLayer : StreamLayer
     }
 
     /// <inheritdoc/>
-    protected sealed override bool SendingFile(long count)
-    {
-        if (IsOn)
-        {
-            Note(string.Create(CultureInfo.InvariantCulture, $"> file {count}"));
-        }
-
-        return true;
-    }
+    protected sealed override bool SendingFile(long count) => true;
 
     /// <inheritdoc/>
     protected sealed override void WriteEof()
@@ -312,6 +306,26 @@ public abstract class TrafficLayer : StreamLayer
         catch (Exception exception)
         {
             NoteThrown(nameof(Abort), exception);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    internal sealed override FileSend SendFile(
+        IFileTransport below, SafeFileHandle file, long offset, long count, CancellationToken cancellationToken)
+    {
+        if (IsOn)
+        {
+            Note(string.Create(CultureInfo.InvariantCulture, $"> file {count}"));
+        }
+
+        try
+        {
+            return base.SendFile(below, file, offset, count, cancellationToken);
+        }
+        catch (Exception exception)
+        {
+            NoteThrown(nameof(SendFile), exception);
             throw;
         }
     }

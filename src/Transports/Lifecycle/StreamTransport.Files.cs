@@ -22,6 +22,11 @@ internal sealed partial class StreamTransport : IFileTransport, IWritableWatcher
     private FileSend? _file;
     private WritableOperation? _writable;
 
+    /// <summary>
+    /// Whether what comes next of a file is being read, so that what is unsent does not wait for the peer.
+    /// </summary>
+    public bool IsReadingFile { get; private set; }
+
     FileSend IFileTransport.SendFile(SafeFileHandle file, long offset, long count, CancellationToken cancellationToken)
     {
         VerifyAccess();
@@ -152,8 +157,7 @@ internal sealed partial class StreamTransport : IFileTransport, IWritableWatcher
         CountSent(sent);
         if (sent > 0)
         {
-            _linger?.Reschedule(_origin.Options.LingerTime);
-            TellBytesLeft();
+            NoteProgress();
         }
 
         NoteSendFault(error);
@@ -173,9 +177,19 @@ internal sealed partial class StreamTransport : IFileTransport, IWritableWatcher
         int wanted = (int)Math.Min(send.Left, block.Length);
         (SafeFileHandle file, long position) = (send.File, send.Position);
 
-        // A wait that is given up leaves the thread to write into the block, which is then nobody else's.
-        int count = await _origin.Loop.RunInThreadAsync(
-            () => RandomAccess.Read(file, block.AsSpan(0, wanted), position), cancellationToken);
+        int count;
+        IsReadingFile = true;
+        try
+        {
+            // A wait that is given up leaves the thread to write into the block, which is then nobody else's.
+            count = await _origin.Loop.RunInThreadAsync(
+                () => RandomAccess.Read(file, block.AsSpan(0, wanted), position), cancellationToken);
+        }
+        finally
+        {
+            IsReadingFile = false;
+        }
+
         try
         {
             if (count == 0)
@@ -183,7 +197,13 @@ internal sealed partial class StreamTransport : IFileTransport, IWritableWatcher
                 throw EndOfFile(send);
             }
 
-            if (!_lifecycle.IsOver && _sendFault == SocketError.Success && Take(block.AsSpan(0, count)))
+            if (_lifecycle.IsOver || _sendFault != SocketError.Success)
+            {
+                return;
+            }
+
+            NoteProgress(); // until now the peer has kept nobody waiting
+            if (Take(block.AsSpan(0, count)))
             {
                 send.Sent += count;
                 FlushLater();
@@ -204,32 +224,31 @@ internal sealed partial class StreamTransport : IFileTransport, IWritableWatcher
             _handle.Backend.Cancel(_writable);
         }
 
+        if (_lifecycle.AwaitsDrain && _sendFault == SocketError.Success)
+        {
+            if (send.Left > 0)
+            {
+                Abort(CloseReason.LocalAbort, null); // or the peer would take what it has for the whole
+            }
+            else
+            {
+                EndDrain();
+            }
+        }
+
         if (_lifecycle.IsOver || _sendFault != SocketError.Success)
         {
             return Task.CompletedTask;
         }
 
-        if (!_lifecycle.AwaitsDrain)
+        // Also when the sending side has ended: its protocol may have paused more than its writing.
+        var told = new TaskCompletionSource();
+        _origin.Loop.UnsafeCallSoon(_ =>
         {
-            var told = new TaskCompletionSource();
-            _origin.Loop.UnsafeCallSoon(_ =>
-            {
-                ResumeIfLow();
-                told.SetResult();
-            }, null);
-            return told.Task;
-        }
-
-        if (send.Left > 0)
-        {
-            Abort(CloseReason.LocalAbort, null); // or the peer would take what it has for the whole
-        }
-        else if (IsDrained)
-        {
-            Do(_lifecycle.On(ConnectionEvent.Drained));
-        }
-
-        return Task.CompletedTask;
+            ResumeIfLow();
+            told.SetResult();
+        }, null);
+        return told.Task;
     }
 
     private static EndOfStreamException EndOfFile(FileSend send) => new(

@@ -31,9 +31,9 @@ internal sealed partial class StreamTransport : ITlsTransport, ITlsOwner
         _handle = tls;
         _receive = new ReceiveOperation(tls, this);
         _hangUp = null;
-        if (!IsSending)
+        if (_send is { IsArmed: false })
         {
-            _send = null;
+            _send = null; // it is of the plain handle; one that is armed goes when it has ended
         }
 
         // The callback that is running may give back what it does not use, which belongs to the handshake.

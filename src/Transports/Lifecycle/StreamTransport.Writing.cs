@@ -146,8 +146,7 @@ internal sealed partial class StreamTransport : ISender, IFlushable
             ((TlsBackend)tls.Backend).OnPlainSent(tls, count);
         }
 
-        _linger?.Reschedule(_origin.Options.LingerTime);
-        TellBytesLeft();
+        NoteProgress();
         Flush();
         ResumeIfLow();
     }
@@ -271,10 +270,15 @@ internal sealed partial class StreamTransport : ISender, IFlushable
         Tell(static protocol => protocol.ResumeWriting(), nameof(StreamProtocol.ResumeWriting));
     }
 
-    // Nothing that was accepted is left, here or with a layer.
-    private bool IsDrained => _output.IsEmpty && _held == 0 && _file is null;
+    // Nothing that was accepted is left, here or with a layer, or is just on its way from one to another.
+    private bool IsDrained => _output.IsEmpty && _held == 0 && !_isHandingDown && _file is null;
 
-    private void TellBytesLeft() => (Protocol as StreamLayer)?.OnBytesLeft();
+    // Bytes that had to wait have left: whoever counts how long none does begins anew.
+    private void NoteProgress()
+    {
+        _linger?.Reschedule(_origin.Options.LingerTime);
+        (Protocol as StreamLayer)?.OnBytesLeft();
+    }
 
     private void CountSent(long count)
     {

@@ -1,3 +1,4 @@
+using System.IO.Pipes;
 using System.Net.Sockets;
 using Microsoft.Win32.SafeHandles;
 
@@ -88,14 +89,21 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
         Assert.Throws<ArgumentException>(() => { transport.SendFileAsync(writeOnly); });
         if (OperatingSystem.IsLinux())
         {
-            using var device = new FileStream("/dev/zero", FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
-            using SafeFileHandle pipe = File.OpenHandle("/proc/self/fd/0", FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-            Assert.ThrowsAny<ArgumentException>(() => { transport.SendFileAsync(device, 0, 1); });
-            Assert.ThrowsAny<ArgumentException>(() => { transport.SendFileAsync(pipe, 0, 1); });
+            using var pipe = new AnonymousPipeServerStream(PipeDirection.In);
+            using var handle = new SafeFileHandle(pipe.SafePipeHandle.DangerousGetHandle(), ownsHandle: false);
+            using var stream = new FileStream(handle, FileAccess.Read, bufferSize: 0);
+            foreach (Func<Task> send in (Func<Task>[])[() => transport.SendFileAsync(stream), () => transport.SendFileAsync(handle)])
+            {
+                ArgumentException refused = Assert.Throws<ArgumentException>(() => { send(); });
+                Assert.Contains("read at a place", refused.Message, StringComparison.Ordinal);
+            }
         }
 
+        // Who may read it is found out by reading.
+        await Assert.ThrowsAnyAsync<UnauthorizedAccessException>(() => transport.SendFileAsync(writeOnly.SafeFileHandle));
+        Assert.Equal(["ConnectionMade", "PauseWriting", "ResumeWriting"], protocol.Callbacks);
+
         Assert.Equal(0, transport.BytesSent);
-        Assert.Equal(["ConnectionMade"], protocol.Callbacks);
         transport.WriteEof();
         Assert.Throws<InvalidOperationException>(() => { transport.SendFileAsync(file); });
         transport.Close();
@@ -224,6 +232,7 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
 
         await AssertNextAsync(peer, s_content, isLast: true);
         Assert.Equal(Size, await sending);
+        Assert.Equal(!byClose, protocol.Callbacks.Contains("ResumeWriting"));
         peer.Dispose();
         protocol.Transport.Close();
         Assert.Null(await protocol.Lost.Task);

@@ -291,6 +291,168 @@ public sealed class ThrottlingLayerTests
     });
 
     [Fact]
+    public void Replaced_WithinItsData_TheRestIsTheOthers() => Run(async loop =>
+    {
+        byte[] data = MemoryLoop.Pattern(500);
+        var next = new RecordingProtocol();
+        var peer = new RecordingProtocol { OnMade = p => p.Transport.Write(data) };
+        MemoryConnection? connection = null;
+        var former = new RecordingProtocol
+        {
+            OnData = (p, received) =>
+            {
+                next.Grammar.TakeOver(p.Grammar);
+                connection!.First.Protocol = next;
+                p.Transport.Unread(received[90..]);
+            },
+        };
+        Task<MemoryConnection> connecting = MemoryConnection.CreateAsync(
+            loop, new ThrottlingLayer(former, new Throttle(1, 100)), peer);
+        connection = await connecting;
+        await MemoryLoop.SettleAsync(loop);
+        Assert.Equal(data[90..], next.Received);
+        Assert.Equal(100, former.ReceivedLength);
+        connection.First.Close();
+        await peer.Lost;
+    });
+
+    [Fact]
+    public void Replaced_BehindAnotherLayer_LetsGoOfWhatItHolds() => Run(async loop =>
+    {
+        byte[] data = MemoryLoop.Pattern(1_000);
+        var former = new RecordingProtocol();
+        var next = new RecordingProtocol();
+        var peer = new RecordingProtocol { OnMade = p => p.Transport.Write(data) };
+        var times = new ConnectionTimeouts { Idle = TimeSpan.FromSeconds(10) };
+        MemoryConnection connection = await MemoryConnection.CreateAsync(
+            loop,
+            new TrafficLoggingLayer(new TimeoutLayer(new ThrottlingLayer(former, new Throttle(1, 100), new Throttle(1, 100)), times)),
+            peer);
+        former.Transport.Write(data);
+        await MemoryLoop.SettleAsync(loop);
+        Assert.Equal((100, 100), (former.ReceivedLength, peer.ReceivedLength));
+        next.Grammar.TakeOver(former.Grammar);
+        connection.First.Protocol = next;
+        former.Transport.Write("late"u8);
+        connection.First.Write("next"u8);
+        await MemoryLoop.SettleAsync(loop);
+        Assert.Equal(data[100..], next.Received);
+        Assert.Equal([.. data, .. "latenext"u8], peer.Received);
+
+        // Nor has a time of it a say.
+        await DelayAsync(loop, 100);
+        Assert.False(connection.First.IsClosing);
+        connection.First.Close();
+        await peer.Lost;
+    });
+
+    [Fact]
+    public void Replaced_WhileItWaitsForTheLowMark_GivesTheLimitsBack() => Run(async loop =>
+    {
+        var limits = new WriteLimits(10_000, 1_000);
+        var sender = new RecordingProtocol();
+        var peer = new RecordingProtocol();
+        peer.OnData = (p, _) =>
+        {
+            if (p.ReceivedLength >= 3_000)
+            {
+                p.Transport.PauseReading();
+            }
+        };
+        MemoryConnection connection = await MemoryConnection.CreateAsync(
+            loop,
+            new ThrottlingLayer(sender, writing: new Throttle(100_000, 8_000)),
+            peer,
+            new MemoryConnectionOptions { Window = 500, Tcp = new TcpOptions { WriteLimits = limits } });
+        sender.Transport.Write(new byte[11_000]);
+        await sender.Paused;
+        await UntilAsync(loop, () => connection.First.WriteLimits.High == limits.Low);
+        var next = new RecordingProtocol();
+        next.Grammar.TakeOver(sender.Grammar);
+        connection.First.Protocol = next;
+        Assert.Equal(limits, connection.First.WriteLimits);
+        connection.First.Abort();
+        await peer.Lost;
+    });
+
+    [Fact]
+    public void Protocol_ThatGivesEverythingBack_HoldsUpNobody() => Run(async loop =>
+    {
+        int refused = 0;
+        bool isReady = false;
+        var protocol = new RecordingProtocol
+        {
+            CallbackLimit = int.MaxValue,
+            OnData = (p, received) =>
+            {
+                if (!isReady && ++refused < 100_000)
+                {
+                    p.Transport.Unread(received);
+                }
+            },
+        };
+        var peer = new RecordingProtocol { OnMade = p => p.Transport.Write(new byte[500]) };
+        await MemoryConnection.CreateAsync(loop, new ThrottlingLayer(protocol, new Throttle(1_000_000)), peer);
+        await MemoryLoop.SettleAsync(loop);
+        isReady = true;
+        await MemoryLoop.SettleAsync(loop);
+        Assert.InRange(refused, 1, 1_000);
+        Assert.Equal(0, protocol.Transport.UnsentBytes);
+        Assert.Equal(500, protocol.Transport.BytesReceived);
+        protocol.Transport.Close();
+        await peer.Lost;
+    });
+
+    [Fact]
+    public void Files_PassOneThatSlowsDownReadingAlone() => Run(async loop =>
+    {
+        var sender = new RecordingProtocol();
+        var peer = new RecordingProtocol();
+        await MemoryConnection.CreateAsync(loop, new ThrottlingLayer(sender, reading: new Throttle(1)), peer);
+        using var file = new FileStream(
+            Path.GetTempFileName(), FileMode.Open, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+        file.Write("content"u8);
+        Assert.Equal(7, await sender.Transport.SendFileAsync(file));
+        sender.Transport.Close();
+        await peer.Lost;
+        Assert.Equal("content", peer.ReceivedText);
+    });
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Throttles_OneBehindTheOther_LoseNothingAtTheEnd(bool byClose) => Run(async loop =>
+    {
+        // What one lets go while the other has too few tokens is, for a moment, with neither.
+        byte[] data = MemoryLoop.Pattern(1_000);
+        foreach (int mark in (int[])[10, 25, 100])
+        {
+            var sender = new RecordingProtocol { OnEof = _ => true };
+            var peer = new RecordingProtocol();
+            await MemoryConnection.CreateAsync(
+                loop,
+                new ThrottlingLayer(
+                    new ThrottlingLayer(sender, writing: new Throttle(1_000, 50)), writing: new Throttle(5_000, 30)),
+                peer,
+                new MemoryConnectionOptions { Tcp = new TcpOptions { WriteLimits = new WriteLimits(mark, hardCap: null) } });
+            sender.Transport.Write(data);
+            if (byClose)
+            {
+                sender.Transport.Close();
+            }
+            else
+            {
+                sender.Transport.WriteEof();
+            }
+
+            await peer.Eof;
+            Assert.Equal(data, peer.Received);
+            sender.Transport.Close();
+            Assert.Null(await sender.Lost);
+        }
+    });
+
+    [Fact]
     public void Throttle_MistakesOfTheCaller_AreNamed()
     {
         Assert.Throws<ArgumentOutOfRangeException>("bytesPerSecond", () => new Throttle(0));
@@ -318,6 +480,14 @@ public sealed class ThrottlingLayerTests
         Assert.Equal(errors, reported.Count);
         reported.Clear();
     }, LoopKind.Simulated);
+
+    private static async Task UntilAsync(EventLoop loop, Func<bool> condition)
+    {
+        while (!condition())
+        {
+            await loop.Delay(TimeSpan.FromMilliseconds(1));
+        }
+    }
 
     private static Task DelayAsync(EventLoop loop, double seconds)
         => Task.Delay(TimeSpan.FromSeconds(seconds), loop.TimeProvider);

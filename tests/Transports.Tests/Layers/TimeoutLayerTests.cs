@@ -180,6 +180,41 @@ public sealed class TimeoutLayerTests
         await next.Lost;
     });
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Replaced_WhileATimeIsOver_NoTimeIsKept(bool keeps) => Run(async loop =>
+    {
+        var former = new RecordingProtocol();
+        var next = new RecordingProtocol();
+        MemoryConnection? connection = null;
+        int asked = 0;
+        var layer = new TimeoutLayer(former, new ConnectionTimeouts { Idle = TimeSpan.FromSeconds(10), Read = TimeSpan.FromSeconds(10) })
+        {
+            OnTimeout = (_, _) =>
+            {
+                asked++;
+                next.Grammar.TakeOver(former.Grammar);
+                connection!.First.Protocol = next;
+                return keeps;
+            },
+        };
+        connection = await MemoryConnection.CreateAsync(loop, layer, new RecordingProtocol());
+        await DelayAsync(loop, 100);
+        Assert.Equal((1, false), (asked, connection.First.IsClosing));
+
+        // Back in its place it begins anew.
+        former.Grammar.TakeOver(next.Grammar);
+        connection.First.Protocol = layer;
+        await DelayAsync(loop, 9);
+        Assert.Equal(1, asked);
+        next = new RecordingProtocol();
+        await DelayAsync(loop, 2);
+        Assert.Equal((2, false), (asked, connection.First.IsClosing));
+        connection.First.Close();
+        await next.Lost;
+    });
+
     [Fact]
     public void Times_NoneOrForEver_EndNothing() => Run(async loop =>
     {

@@ -155,6 +155,13 @@ internal abstract unsafe partial class LinuxBackend<THandle> : IoBackend
 
     public override long TrySendFile(IoHandle handle, SafeFileHandle file, long offset, long count, out SocketError error)
     {
+        if (handle.Kind != IoHandleKind.Socket && ((LinuxHandle)handle).FileType == LinuxFileType.Socket)
+        {
+            // The call has no flag against blocking, and such a socket may be of those that block.
+            error = SocketError.OperationNotSupported;
+            return 0;
+        }
+
         bool held = false;
         try
         {

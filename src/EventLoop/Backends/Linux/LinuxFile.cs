@@ -185,11 +185,11 @@ internal static unsafe class LinuxFile
             {
                 case Errno.Interrupted:
                     continue;
-                case Errno.Invalid or Errno.NoSystemCall or Errno.InputOutput:
-                    error = SocketError.OperationNotSupported; // this kind of file, or its disk: whoever reads it is told which
-                    return 0;
-                case var errno:
+                case var errno and (Errno.Again or Errno.BrokenPipe or (>= Errno.NetworkDown and <= Errno.HostUnreachable)):
                     error = Errno.ToSocketError(errno);
+                    return 0;
+                default:
+                    error = SocketError.OperationNotSupported; // something is with the file: whoever reads it is told what
                     return 0;
             }
         }

@@ -114,7 +114,7 @@ internal static unsafe partial class LinuxSocket
         {
             while (true)
             {
-                nint sent = Libc.Send(fd, start, (nuint)data.Length, Libc.MessageNoSignal);
+                nint sent = Libc.Send(fd, start, (nuint)data.Length, Libc.MessageNoSignal | Libc.MessageDoNotWait);
                 if (sent >= 0)
                 {
                     error = sent == data.Length ? SocketError.Success : SocketError.WouldBlock;
@@ -370,7 +370,7 @@ internal static unsafe partial class LinuxSocket
             var message = new Libc.MessageHeader { Vectors = vectors, VectorCount = (nuint)buffers.Length };
             while (true)
             {
-                nint sent = Libc.SendMessage(fd, &message, Libc.MessageNoSignal);
+                nint sent = Libc.SendMessage(fd, &message, Libc.MessageNoSignal | Libc.MessageDoNotWait);
                 if (sent >= 0)
                 {
                     error = SocketError.Success;
