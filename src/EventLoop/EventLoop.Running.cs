@@ -251,7 +251,7 @@ public sealed partial class EventLoop
         using var residence = new Residence(this, isLast: true);
         RootScope.RequestCancel("the loop is being disposed");
         int open = 0;
-        foreach (ILoopResident resident in Host.SnapshotResidents())
+        foreach (ILoopResident resident in Host.SnapshotResidents().Where(Host.IsResident)) // one may end another
         {
             open++;
             resident.OnLoopShutdown();
@@ -263,7 +263,7 @@ public sealed partial class EventLoop
         }
 
         RunWhile(() => IsInhabited, _shutdownTimeout);
-        foreach (ILoopResident resident in Host.SnapshotResidents())
+        foreach (ILoopResident resident in Host.SnapshotResidents().Where(Host.IsResident))
         {
             resident.OnLoopShutdownExpired();
         }

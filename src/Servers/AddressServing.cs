@@ -40,7 +40,7 @@ public static class AddressServing
         /// <c>tcp://:port</c> is loopback, both families; all interfaces must be asked for (<c>0.0.0.0</c>, <c>[::]</c>). Of a
         /// name's addresses those that this machine does not have are left out, unless none is left. <c>tls://</c> shows the
         /// certificate of the address, or else that of the options. When the options have TLS, it is spoken at every address,
-        /// also at <c>tcp://</c>. <c>fd:</c> and <c>systemd:</c> are taken when all goes well, and else left as they are.
+        /// also at <c>tcp://</c>. <c>fd:</c> and <c>systemd:</c> are taken when all goes well, and else left open.
         /// <c>pipe:</c> is a Unix socket, on Unix. <see cref="Server.Addresses"/> says where the server is.
         /// </remarks>
         /// <param name="factory">Makes a protocol for each connection.</param>

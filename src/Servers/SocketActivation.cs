@@ -24,7 +24,7 @@ public static partial class SocketActivation
     private static readonly string[] s_variables = [ProcessVariable, CountVariable, NamesVariable, "LISTEN_PIDFDID"];
 
     // Passed, and not taken yet. They are close-on-exec, and open until somebody takes them.
-    private static readonly List<ActivatedSocket> s_held = [];
+    private static readonly List<PassedDescriptor> s_held = [];
     private static readonly Lock s_lock = new();
 
     /// <summary>
@@ -35,16 +35,16 @@ public static partial class SocketActivation
     /// The sockets, in order: none when nothing was passed, or not to this process. Whether they listen, and on what, is looked at
     /// by who serves on them: <c>loop.CreateServerAsync(factory, sockets)</c>.
     /// </returns>
-    /// <exception cref="AdoptFailedException">The variables contradict themselves, or a descriptor is no socket.</exception>
+    /// <exception cref="AdoptFailedException">
+    /// The variables contradict themselves, or a descriptor is no socket; all are then left to be taken by their names.
+    /// </exception>
     /// <exception cref="PlatformNotSupportedException">Sockets were passed on a system that is not Linux.</exception>
     public static IReadOnlyList<ActivatedSocket> TakeSockets()
     {
         lock (s_lock)
         {
             s_held.AddRange(Receive());
-            ActivatedSocket[] taken = [.. s_held];
-            s_held.Clear();
-            return taken;
+            return Take(_ => true);
         }
     }
 
@@ -55,7 +55,7 @@ public static partial class SocketActivation
     /// <param name="name">What the unit calls them (FileDescriptorName), or its unit's name.</param>
     /// <returns>The sockets, in order, at least one.</returns>
     /// <exception cref="AdoptFailedException">
-    /// None has that name, or all that had it were taken; or the variables contradict themselves, or a descriptor is no socket.
+    /// None has that name, or all that had it were taken; one that has it is no socket; or the variables contradict themselves.
     /// </exception>
     /// <exception cref="PlatformNotSupportedException">Sockets were passed on a system that is not Linux.</exception>
     public static IReadOnlyList<ActivatedSocket> TakeSockets(string name)
@@ -64,23 +64,21 @@ public static partial class SocketActivation
         lock (s_lock)
         {
             s_held.AddRange(Receive());
-            ActivatedSocket[] taken = [.. s_held.Where(HasTheName)];
-            if (taken.Length == 0)
+            if (!s_held.Exists(HasTheName))
             {
                 string others = string.Join(
                     ", ",
-                    s_held.Select(socket => $"\"{LogText.Escape(socket.Name)}\"").Distinct(StringComparer.Ordinal));
+                    s_held.Select(passed => $"\"{LogText.Escape(passed.Name)}\"").Distinct(StringComparer.Ordinal));
                 throw new AdoptFailedException(
                     SocketError.NotSocket,
                     $"No socket named \"{LogText.Escape(name)}\" was passed, or it was taken already. "
                     + (others.Length > 0 ? $"There are {others}." : "Start this by a systemd socket unit."));
             }
 
-            s_held.RemoveAll(HasTheName);
-            return taken;
+            return Take(HasTheName);
         }
 
-        bool HasTheName(ActivatedSocket socket) => string.Equals(socket.Name, name, StringComparison.Ordinal);
+        bool HasTheName(PassedDescriptor passed) => string.Equals(passed.Name, name, StringComparison.Ordinal);
     }
 
     /// <summary>Gives back what was taken and could not be served on.</summary>
@@ -88,7 +86,7 @@ public static partial class SocketActivation
     {
         lock (s_lock)
         {
-            s_held.InsertRange(0, sockets);
+            s_held.InsertRange(0, sockets.Select(each => new PassedDescriptor(each.Name, (int)each.Socket.Handle, each.Socket)));
         }
     }
 
@@ -129,7 +127,16 @@ public static partial class SocketActivation
             : throw Contradiction(NamesVariable, names, $"not as many names as {CountVariable} says, {sockets}");
     }
 
-    private static List<ActivatedSocket> Receive()
+    // None when one of them is no socket.
+    private static ActivatedSocket[] Take(Predicate<PassedDescriptor> isWanted)
+    {
+        ActivatedSocket[] taken = [.. s_held.FindAll(isWanted).Select(passed => new ActivatedSocket(
+            passed.Name, passed.Socket ?? throw NoSocket(passed)))];
+        s_held.RemoveAll(isWanted);
+        return taken;
+    }
+
+    private static PassedDescriptor[] Receive()
     {
         string?[] values = Array.ConvertAll(s_variables, Environment.GetEnvironmentVariable);
         Array.ForEach(s_variables, variable => Environment.SetEnvironmentVariable(variable, null));
@@ -142,43 +149,41 @@ public static partial class SocketActivation
         // All of them first, whatever becomes of one: a child must have none.
         for (int i = 0; i < names.Length; i++)
         {
-            if (SetFlags(FirstDescriptor + i, SetDescriptorFlags, CloseOnExec) < 0)
-            {
-                throw NoSocket(names[i], i);
-            }
+            _ = SetFlags(FirstDescriptor + i, SetDescriptorFlags, CloseOnExec); // what is not open is no socket either
         }
 
-        var sockets = new List<ActivatedSocket>();
-        for (int i = 0; i < names.Length; i++)
+        return [.. names.Select((name, i) => new PassedDescriptor(name, FirstDescriptor + i, Open(FirstDescriptor + i)))];
+    }
+
+    // Null when it is no socket, and then it stays open.
+    private static Socket? Open(int descriptor)
+    {
+        var handle = new SafeSocketHandle(descriptor, ownsHandle: true);
+        try
         {
-            var handle = new SafeSocketHandle(FirstDescriptor + i, ownsHandle: true);
-            try
-            {
-                var socket = new Socket(handle);
-                _ = socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Type); // the first to notice that it is none
-                sockets.Add(new ActivatedSocket(names[i], socket));
-            }
-            catch (Exception exception) when (exception is SocketException or ArgumentException)
-            {
-                handle.Dispose();
-                sockets.ForEach(socket => socket.Socket.Dispose());
-                throw NoSocket(names[i], i);
-            }
+            var socket = new Socket(handle);
+            _ = socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Type); // the first to notice that it is none
+            return socket;
         }
-
-        return sockets;
+        catch (Exception exception) when (exception is SocketException or ArgumentException)
+        {
+            handle.SetHandleAsInvalid();
+            return null;
+        }
     }
 
     private static AdoptFailedException Contradiction(string variable, string value, string what)
         => new(SocketError.InvalidArgument, $"{variable} is \"{LogText.Escape(value)}\", {what}.");
 
-    private static AdoptFailedException NoSocket(string name, int index)
+    private static AdoptFailedException NoSocket(PassedDescriptor passed)
         => new(
             SocketError.NotSocket,
-            $"The passed descriptor {FirstDescriptor + index}, named \"{LogText.Escape(name)}\", is no socket or not open.");
+            $"The passed descriptor {passed.Descriptor}, named \"{LogText.Escape(passed.Name)}\", is no socket or not open.");
 
     [LibraryImport("libc", EntryPoint = "fcntl")]
     private static partial int SetFlags(int descriptor, int command, int flags);
+
+    private sealed record PassedDescriptor(string Name, int Descriptor, Socket? Socket);
 }
 
 /// <summary>A socket that was passed to the process.</summary>

@@ -75,6 +75,15 @@ public sealed class SocketActivationTests
         Assert.Equal((1, message), (exitCode, errors.TrimEnd()));
     }
 
+    [Fact]
+    public async Task Echo_OfOneName_IsNotHeldUpByAnotherThatIsNoSocket()
+    {
+        using SampleProcess server = await ActivateAsync("file,listening", "--listen systemd:listening", SampleProcess.Echo);
+        using Socket client = await SampleClient.ConnectAsync(server);
+
+        await SampleClient.PingAsync(client);
+    }
+
     private static Task<SampleProcess> ActivateAsync(string kinds, string arguments, string program)
     {
         PeerProgram.Require("python3");

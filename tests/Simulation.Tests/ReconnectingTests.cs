@@ -49,8 +49,9 @@ public sealed class ReconnectingTests
         using var hosts = new TwoHosts();
         hosts.Serve();
         using var log = new MemoryLoggerFactory();
+        var clients = new List<TestProtocol>();
         _ = hosts.Client.Start(
-            loop => loop.CreateReconnectingClient(() => new TestProtocol(), hosts.Address, options: s_options).RunAsync(),
+            loop => loop.CreateReconnectingClient(MakeClient, hosts.Address, options: s_options).RunAsync(),
             new EventLoopOptions { LoggerFactory = log });
         hosts.World.RunFor(TimeSpan.FromSeconds(2));
         Assert.Empty(Lines());
@@ -65,9 +66,30 @@ public sealed class ReconnectingTests
             ],
             Lines());
 
+        // One that was healthy, whose first retries fail.
+        hosts.World.RunFor(TimeSpan.FromHours(1));
+        hosts.World.Partition(hosts.Server, hosts.Client);
+        hosts.Served[^1].Transport.Abort();
+        TestProtocol client = clients[^1];
+        client.Transport.Abort();
+        hosts.World.RunFor(TimeSpan.FromMinutes(5));
+        hosts.World.Heal(hosts.Server, hosts.Client);
+        hosts.World.RunFor(TimeSpan.FromMinutes(5));
+        string[] lines = Lines()[2..];
+        Assert.StartsWith("Warning: The connection to 10.0.0.1:7000 was lost", lines[0], StringComparison.Ordinal);
+        Assert.All(lines[1..^1], line => Assert.StartsWith("Debug: Attempt ", line, StringComparison.Ordinal));
+        Assert.True(lines.Length > 3);
+        Assert.StartsWith("Information: Connected to 10.0.0.1:7000 again", lines[^1], StringComparison.Ordinal);
+
         hosts.Server.Crash();
         hosts.World.RunFor(TimeSpan.FromHours(1)); // half-open, and silent
-        Assert.Equal(2, Lines().Length);
+        Assert.Equal(2 + lines.Length, Lines().Length);
+
+        TestProtocol MakeClient()
+        {
+            clients.Add(new TestProtocol());
+            return clients[^1];
+        }
 
         string[] Lines() => [.. log.Lines
             .Where(line => line.Category == "Toolkit.ReconnectingClient")

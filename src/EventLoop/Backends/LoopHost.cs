@@ -108,6 +108,16 @@ public sealed class LoopHost
     public Exception? RefusalOfWait(CancellationToken cancellationToken) => Waiter.Refuse(_loop, cancellationToken);
 
     /// <summary>
+    /// Whether the caller is in the scope, or in one inside it: a shield, or a task of a group of its. What waits for the end of a
+    /// scope from in there waits for itself.
+    /// </summary>
+    public static bool IsWithin(CancelScope scope)
+    {
+        ArgumentNullException.ThrowIfNull(scope);
+        return scope.IsAroundCaller;
+    }
+
+    /// <summary>
     /// Starts a task in a group that does not answer for it: its failure is told to whoever has started it and to nobody else,
     /// while the group's cancellation reaches it, and the group waits for it.
     /// </summary>

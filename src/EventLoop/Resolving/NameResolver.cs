@@ -34,7 +34,8 @@ public abstract class NameResolver
     /// </returns>
     /// <exception cref="System.Net.Sockets.SocketException">
     /// There is no such name, or it could not be resolved: a fault of the network's, which <c>ConnectFailedException</c> then has
-    /// as its cause. All else that is thrown comes out of the call that has asked, as it is.
+    /// as its cause. All else that is thrown comes out of the call that has asked, as it is; except that a cancellation that
+    /// nobody has asked for, such as that of an HTTP client whose time is over, comes out in a <see cref="TimeoutException"/>.
     /// </exception>
     public abstract ValueTask<IReadOnlyList<IPAddress>> ResolveAsync(string host, CancellationToken cancellationToken);
 

@@ -35,6 +35,18 @@ internal sealed class ResolverThreads(int maxThreads, TimeSpan idleTime)
         }
     }
 
+    /// <summary>How many of them have nothing to do, for tests.</summary>
+    public int IdleCount
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _idle;
+            }
+        }
+    }
+
     /// <summary>How many look-ups have not begun, for tests.</summary>
     public int QueuedCount
     {

@@ -225,6 +225,21 @@ public partial class CancelScope
     /// <summary>The scope that a wait on the loop belongs to; the loop's own when there is no other.</summary>
     internal static CancelScope Of(EventLoop loop) => Resolve(s_node.Value, loop) ?? loop.RootScope;
 
+    /// <summary>Whether the caller is in the scope, or in one inside it, in a task of its groups perhaps.</summary>
+    internal bool IsAroundCaller
+    {
+        get
+        {
+            CancelScope? scope = Of(Loop);
+            while (scope is not null && scope != this)
+            {
+                scope = scope._parent;
+            }
+
+            return scope is not null;
+        }
+    }
+
     /// <summary>The scope that a wait would belong to, if it is cancelled: most of the time there is none to look for.</summary>
     internal static CancelScope? CancelledOf(EventLoop loop)
         => loop.CancelledScopes > 0 && Of(loop) is { _isCancelled: true } scope ? scope : null;

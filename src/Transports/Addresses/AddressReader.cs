@@ -244,6 +244,12 @@ internal sealed class AddressReader
             }
 
             host = _text[(start + 1)..bracket];
+            if (HostName.FindEscapedZone(host) is >= 0 and var zone)
+            {
+                Fail(start + 1 + zone, "A zone is written without an escape: %eth0, and not %25eth0.");
+                return false;
+            }
+
             if (!InternetAddress.IsV6(host) || HostName.FindProblem(host, out _) is not null)
             {
                 Fail(start + 1, "Expected an IPv6 address in the brackets, such as [::1].");

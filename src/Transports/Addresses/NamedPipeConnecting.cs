@@ -38,7 +38,8 @@ internal static class NamedPipeConnecting
 
         var stream = new NamedPipeClientStream(".", name, PipeDirection.InOut, PipeOptions.Asynchronous);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task connecting = stream.ConnectAsync(options.BoundedTimeout, end.Token);
+        int timeout = (int)Math.Min(options.BoundedTimeout.TotalMilliseconds, int.MaxValue); // more it does not take
+        Task connecting = stream.ConnectAsync(timeout, end.Token);
         try
         {
             await connecting.InScope(cancellationToken);

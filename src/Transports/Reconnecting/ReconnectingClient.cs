@@ -54,6 +54,7 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
     private bool _isStopping;
     private bool _isAborting;
     private bool _hasLoopEnded;
+    private bool _isOutageTold; // in the log, until there is a connection again
     private bool _isFaultOfProtocol; // what the attempt has failed with
 
     internal ReconnectingClient(
@@ -153,12 +154,14 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
 
     /// <summary>
     /// As <see cref="Stop"/>, and waits until <see cref="RunAsync"/> has ended, however it does. A wait of the current scope,
-    /// whose cancellation aborts the connection. A handler that waits for its own end is cancelled by that, and calls
-    /// <see cref="Stop"/> better.
+    /// whose cancellation aborts the connection. A handler cannot wait for its own end: it is cancelled by this call, and what it
+    /// wants is <see cref="Stop"/>.
     /// </summary>
     /// <param name="cancellationToken">Aborts the connection, from any thread, and is not thrown.</param>
     /// <exception cref="OperationCanceledException">A scope was cancelled. What is left of the client ends by itself.</exception>
-    /// <exception cref="InvalidOperationException">The loop does not run on this thread.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The loop does not run on this thread; or a handler of the client's is calling, in a shield.
+    /// </exception>
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
         if (!BeginStopping(out Exception? refusal))
@@ -184,7 +187,8 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
 
     /// <summary>
     /// Stops the client and waits for its end, as <see cref="StopAsync"/> does; in a cancelled scope the connection is aborted,
-    /// and its end waited for all the same. The cancellation is not thrown, so as not to hide what is on its way.
+    /// and its end waited for all the same. The cancellation is not thrown, so as not to hide what is on its way. In a handler it
+    /// stops the client, and returns at once.
     /// </summary>
     public async ValueTask DisposeAsync()
     {
@@ -443,6 +447,7 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
     {
         State = ReconnectState.Connected;
         _connectedAt = _loop.Time;
+        _isOutageTold = false;
         if (LastFailure is not null && _logger.IsEnabled(LogLevel.Information))
         {
             string peer = Describe(transport);
@@ -543,7 +548,8 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
 
     private void Log(Exception failure, string? peer)
     {
-        bool isFirst = peer is not null || Attempt == 1;
+        bool isFirst = !_isOutageTold;
+        _isOutageTold = true;
         if (!_logger.IsEnabled(isFirst ? LogLevel.Warning : LogLevel.Debug))
         {
             return;
@@ -584,9 +590,11 @@ public sealed partial class ReconnectingClient : IAsyncDisposable
     private bool BeginStopping([NotNullWhen(false)] out Exception? refusal)
     {
         _loop.VerifyAccess();
-        bool wasCancelled = _loop.Host.RefusalOfWait(CancellationToken.None) is not null;
+        bool isPart = _scope is { } scope && LoopHost.IsWithin(scope);
         Stop();
-        refusal = wasCancelled ? null : _loop.Host.RefusalOfWait(CancellationToken.None);
+        refusal = !isPart ? null
+            : _loop.Host.RefusalOfWait(CancellationToken.None)
+                ?? new InvalidOperationException("A handler that is stopped cannot wait for its own end. Call Stop, and return.");
         return refusal is null;
     }
 

@@ -1,6 +1,8 @@
 using System.Buffers;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Toolkit.Backends;
 
 namespace Toolkit.Transports;
@@ -45,15 +47,20 @@ internal static class HostName
             return $"A host name has 1 to {MaxLength} characters; this one has {name.Length}.";
         }
 
-        for (int i = 0; i < name.Length; i++)
+        foreach (Rune character in name.EnumerateRunes())
         {
-            char c = name[i];
-            if (char.IsControl(c) || char.IsWhiteSpace(c) || c is '/' or '\\' or ':' or '%' or '@' or '[' or ']' or '?' or '#')
+            if (Rune.IsControl(character)
+                || Rune.IsWhiteSpace(character)
+                || Rune.GetUnicodeCategory(character) == UnicodeCategory.Format // which nobody sees
+                || character.Value is '/' or '\\' or ':' or '%' or '@' or '[' or ']' or '?' or '#')
             {
-                index = i;
-                return $"The character U+{(int)c:X4} cannot stand in a host name.";
+                return $"The character U+{character.Value:X4} cannot stand in a host name.";
             }
+
+            index += character.Utf16SequenceLength;
         }
+
+        index = 0;
 
         string[] labels = name.Split('.');
         foreach (string label in labels)
@@ -74,15 +81,28 @@ internal static class HostName
             : null;
     }
 
+    /// <summary>
+    /// Where the zone of an IPv6 address stands that is written as in a URI, <c>%25eth0</c> (RFC 6874); -1 when there is none. It
+    /// would be that of an interface called <c>25eth0</c>.
+    /// </summary>
+    public static int FindEscapedZone(string host)
+        => host.IndexOf("%25", StringComparison.Ordinal) is >= 0 and var start
+           && start + 3 < host.Length && !char.IsAsciiDigit(host[start + 3])
+            ? start
+            : -1;
+
     /// <summary>The addresses of a host that <see cref="Validate"/> has let pass, in the resolver's order, at least one.</summary>
-    /// <exception cref="SocketException">There is no such name, or the resolver failed.</exception>
+    /// <exception cref="SocketException">There is no such name or interface, or the resolver failed.</exception>
+    /// <exception cref="TimeoutException">The resolver has given up.</exception>
     /// <exception cref="OperationCanceledException">A scope or the token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The loop was disposed meanwhile, and a shield hid that.</exception>
     public static async Task<IPAddress[]> ResolveAsync(EventLoop loop, string host, CancellationToken cancellationToken)
     {
         if (TryParseAddress(host, out IPAddress? literal))
         {
-            return [literal!];
+            return HasUnknownZone(literal!, host)
+                ? throw new SocketException((int)SocketError.NetworkUnreachable)
+                : [literal!];
         }
 
         IReadOnlyList<IPAddress> found = await AskAsync(loop, host, cancellationToken);
@@ -115,6 +135,11 @@ internal static class HostName
         }
         catch (OperationCanceledException exception) when (exception is not ScopeCancelledException)
         {
+            if (!wait.Token.IsCancellationRequested)
+            {
+                throw new TimeoutException($"The resolver ({resolver.GetType()}) has given up by itself.", exception);
+            }
+
             ObjectDisposedException.ThrowIf(wait.IsLoopEnding && !cancellationToken.IsCancellationRequested, loop);
             throw new OperationCanceledException(cancellationToken);
         }
@@ -141,8 +166,16 @@ internal static class HostName
     {
         int start = host.IndexOf('%', StringComparison.Ordinal) + 1;
         return start == 0
-               || (start < host.Length && !host.AsSpan(start).ContainsAnyExcept(s_zoneCharacters));
+               || (start < host.Length
+                   && !host.AsSpan(start).ContainsAnyExcept(s_zoneCharacters)
+                   && FindEscapedZone(host) < 0);
     }
+
+    // The name of an interface that there is not, which .NET takes for none.
+    private static bool HasUnknownZone(IPAddress address, string host)
+        => address is { AddressFamily: AddressFamily.InterNetworkV6, ScopeId: 0 }
+           && host.IndexOf('%', StringComparison.Ordinal) is >= 0 and var start
+           && host.AsSpan(start + 1).ContainsAnyExcept('0');
 
     private sealed class LookupWait : ILoopResident, IDisposable
     {

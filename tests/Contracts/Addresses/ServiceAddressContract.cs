@@ -10,8 +10,6 @@ public abstract class ServiceAddressContract(LoopUnderTest subject) : UnixSuite(
 {
     private const string NoSockets = "A simulation has no sockets.";
 
-    private string Folder => Path.GetDirectoryName(SocketPath)!;
-
     [Fact]
     public void Server_AtAddressesOfEveryKind_IsFoundAtWhatItSays() => RunInDirectory(async loop =>
     {
@@ -145,9 +143,7 @@ public abstract class ServiceAddressContract(LoopUnderTest subject) : UnixSuite(
     public void Descriptor_ThatListensOrIsConnected_IsTakenOver() => RunInDirectory(async loop =>
     {
         RequireRealMachine(NoSockets);
-        var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
+        Socket listener = Listen();
         int port = ((IPEndPoint)listener.LocalEndPoint!).Port;
         await using Server server = await loop.CreateServerAsync(MakeEcho, AddressOf(Disown(listener)));
 
@@ -184,6 +180,31 @@ public abstract class ServiceAddressContract(LoopUnderTest subject) : UnixSuite(
         file.WriteByte(1);
         file.Flush();
         await UntilAsync(loop, () => !Exists(loop, SocketPath));
+    });
+
+    [Fact]
+    public void Descriptors_BesideAnAddressThatIsTaken_AreLeftOpen() => RunInDirectory(async loop =>
+    {
+        RequireRealMachine(NoSockets);
+        ServiceAddress inherited = AddressOf(Disown(Listen()));
+        Socket passed = Listen();
+        SocketActivation.Hold([new ActivatedSocket("beside", passed)]);
+        Server taken = await loop.CreateServerAsync(MakeEcho, new UnixAddress(SocketPath));
+
+        await Assert.ThrowsAsync<ListenFailedException>(() => loop.CreateServerAsync(
+            MakeEcho, [inherited, new SystemdAddress("beside"), new UnixAddress(SocketPath)]));
+
+        // Both are there for another who tries.
+        Server server = await loop.CreateServerAsync(MakeEcho, [inherited, new SystemdAddress("beside")]);
+        Assert.Equal(2, server.Addresses.Count);
+        foreach (ServiceAddress address in server.Addresses)
+        {
+            await EchoAsync(loop, address.ToString());
+        }
+
+        taken.Close();
+        server.Close();
+        await server.WaitClosedAsync();
     });
 
     [Fact]
@@ -280,6 +301,14 @@ public abstract class ServiceAddressContract(LoopUnderTest subject) : UnixSuite(
     private static DescriptorAddress AddressOf(int descriptor) => new(descriptor);
 
     // As if it had been inherited: a number, and nobody in the process who would close it.
+    private static Socket Listen()
+    {
+        var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        return listener;
+    }
+
     private static int Disown(Socket socket)
     {
         int descriptor = (int)socket.Handle;

@@ -99,6 +99,59 @@ public abstract class NamesContract(LoopUnderTest subject) : ServerSuite(subject
     }
 
     [Fact]
+    public void Lookup_HangsInAShield_TheEndOfTheLoopDoesNotWait()
+    {
+        Task connecting = Task.CompletedTask;
+        using var release = new ManualResetEventSlim();
+        Run(
+            loop =>
+            {
+                RequireRealMachine(NoOtherThread);
+                loop.Host.Lookup = _ =>
+                {
+                    release.Wait();
+                    return [];
+                };
+                Task shielded = CancelScope.RunAsync(
+                    _ => connecting = loop.CreateConnectionAsync(MakeProtocol, Name, 80), shield: true);
+                return Task.CompletedTask;
+            },
+            new EventLoopOptions { ShutdownTimeout = TimeSpan.FromMinutes(10) });
+
+        Assert.IsType<ObjectDisposedException>(connecting.Exception!.InnerException);
+        release.Set();
+    }
+
+    [Fact]
+    public void Resolver_GivesUpByItself_IsATimeOutAndNoCancellation()
+    {
+        var cause = new TaskCanceledException("its own time is over");
+        Run(
+            async loop =>
+            {
+                foreach (Func<Task> ask in (Func<Task>[])
+                [
+                    () => loop.ResolveAsync(Name),
+                    () => loop.CreateConnectionAsync(MakeProtocol, Name, 80),
+                    () => loop.CreateServerAsync(MakeProtocol, Name, 0),
+                ])
+                {
+                    TimeoutException given = await Assert.ThrowsAsync<TimeoutException>(ask);
+                    Assert.Same(cause, given.InnerException);
+                }
+            },
+            new EventLoopOptions { Resolver = TestResolver.Throwing(cause) });
+    }
+
+    [Fact]
+    public void Interface_ThatIsNotThere_IsNoneAtAll() => Run(async loop =>
+    {
+        ConnectFailedException failure = await Assert.ThrowsAsync<ConnectFailedException>(
+            () => loop.CreateConnectionAsync(MakeProtocol, "fe80::1%nosuch", 80));
+        Assert.Equal(SocketError.NetworkUnreachable, Assert.IsType<SocketException>(failure.InnerException).SocketErrorCode);
+    });
+
+    [Fact]
     public void CancelledScope_AsksNobody()
     {
         TestResolver resolver = new(IPAddress.Loopback);

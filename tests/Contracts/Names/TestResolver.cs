@@ -19,6 +19,10 @@ internal sealed class TestResolver(Func<string, CancellationToken, ValueTask<IRe
         return new(new TaskCompletionSource<IReadOnlyList<IPAddress>>().Task);
     });
 
+    /// <summary>One that fails.</summary>
+    public static TestResolver Throwing(Exception failure)
+        => new((_, _) => ValueTask.FromException<IReadOnlyList<IPAddress>>(failure));
+
     public override ValueTask<IReadOnlyList<IPAddress>> ResolveAsync(string host, CancellationToken cancellationToken)
     {
         Asked.Add(host);

@@ -208,11 +208,13 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
 
     [Theory]
     [InlineData("connecting", false)]
+    [InlineData("connecting", true)]
     [InlineData("waiting", false)]
     [InlineData("waiting", true)]
     [InlineData("connected", false)]
     [InlineData("connected", true)]
     [InlineData("handling", false)]
+    [InlineData("handling", true)]
     public void Loop_Ends_SoDoesTheClient(string where, bool isShielded)
     {
         ReconnectingClient? client = null;
@@ -279,6 +281,70 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
         server.Close();
         await server.WaitClosedAsync();
         Assert.All(Protocols, protocol => Assert.Equal(CloseReason.PeerEnd, protocol.Transport.CloseReason));
+    });
+
+    [Theory]
+    [InlineData("dispose")]
+    [InlineData("stop and dispose")]
+    [InlineData("dispose in a shield")]
+    [InlineData("stop and wait")]
+    [InlineData("stop and wait in a shield")]
+    public void Handler_ThatWaitsForItsOwnEnd_IsNotHeldUp(string how) => Run(async loop =>
+    {
+        Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort);
+        ReconnectingClient client = null!;
+        Exception? refusal = null;
+        int ended = 0;
+        client = loop.CreateReconnectingClient(
+            async connection =>
+            {
+                try
+                {
+                    await CancelScope.RunAsync(
+                        async _ =>
+                        {
+                            if (how.StartsWith("stop", StringComparison.Ordinal))
+                            {
+                                client.Stop();
+                            }
+
+                            if (how.Contains("wait", StringComparison.Ordinal))
+                            {
+                                refusal = await Record.ExceptionAsync(() => client.StopAsync());
+                            }
+                            else
+                            {
+                                await client.DisposeAsync();
+                            }
+                        },
+                        shield: how.EndsWith("shield", StringComparison.Ordinal));
+                }
+                finally
+                {
+                    await client.DisposeAsync();
+                    ended++;
+                }
+            },
+            server.EndPoints[0],
+            options: s_quick);
+        await client.RunAsync();
+
+        Assert.Equal((1, ReconnectState.Stopped), (ended, client.State));
+        switch (how)
+        {
+            case "stop and wait":
+                Assert.IsAssignableFrom<OperationCanceledException>(refusal);
+                break;
+            case "stop and wait in a shield":
+                Assert.IsType<InvalidOperationException>(refusal);
+                break;
+            default:
+                Assert.Null(refusal);
+                break;
+        }
+
+        server.Close();
+        await server.WaitClosedAsync();
     });
 
     [Fact]

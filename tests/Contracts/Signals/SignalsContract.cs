@@ -74,13 +74,22 @@ public abstract partial class SignalsContract(LoopUnderTest subject) : LoopContr
     public void Registration_EndsWithTheLoop_AndOneThatWasDisposedOfMayBeAgain()
     {
         IDisposable left = null!;
+        SimulatedHost? host = null;
         Run(loop =>
         {
+            host = IsSimulated ? SimulatedWorld.HostOf(loop) : null;
             left = loop.OnSignal(User1, _ => { });
-            loop.OnSignal(User2, _ => { }).Dispose();
+            IDisposable gone = loop.OnSignal(User2, _ => { });
+            Assert.NotEqual(false, host?.RaiseSignal(User2));
+            gone.Dispose();
+            gone.Dispose();
+            Assert.NotEqual(true, host?.RaiseSignal(User2));
+            Assert.NotEqual(false, host?.RaiseSignal(User1));
             return Task.CompletedTask;
         });
 
+        Assert.NotEqual(true, host?.RaiseSignal(User1));
+        left.Dispose();
         left.Dispose();
     }
 

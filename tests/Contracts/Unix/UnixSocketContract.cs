@@ -121,6 +121,25 @@ public abstract class UnixSocketContract(LoopUnderTest subject) : UnixSuite(subj
     });
 
     [Fact]
+    public void Path_BehindALink_IsWhereTheSystemHasIt() => RunInDirectory(async loop =>
+    {
+        RequireRealMachine("A simulation has no links.");
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere the path is .NET's.");
+        string real = Directory.CreateDirectory(Path.Combine(Folder, "a", "b")).FullName;
+        string link = Directory.CreateSymbolicLink(Path.Combine(Folder, "l"), real).FullName;
+        string path = $"{link}/../s"; // in a, and not in the folder, where another serves
+        Server other = await loop.CreateUnixServerAsync(MakeEcho, SocketPath);
+        await LeaveDeadAsync(loop, Path.Combine(Folder, "a", "s"));
+        Server server = await loop.CreateUnixServerAsync(MakeEcho, path);
+        await EchoAsync(loop, Path.Combine(Folder, "a", "s"));
+        server.Close();
+
+        Assert.False(File.Exists(Path.Combine(Folder, "a", "s")));
+        await EchoAsync(loop, SocketPath);
+        other.Close();
+    });
+
+    [Fact]
     public void Path_OfALivingServer_IsInUse() => RunInDirectory(async loop =>
     {
         Server first = await loop.CreateUnixServerAsync(MakeEcho, SocketPath, new ServerOptions { StartServing = false });

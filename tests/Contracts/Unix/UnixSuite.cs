@@ -15,6 +15,9 @@ public abstract class UnixSuite : LoopContract
     {
     }
 
+    /// <summary>The directory of <see cref="RunInDirectory"/>.</summary>
+    protected string Folder => _directory;
+
     /// <summary>The path that the scenario is about.</summary>
     protected string SocketPath => Path.Combine(_directory, "s");
 

@@ -80,6 +80,7 @@ public sealed class ServiceAddressTests
     [InlineData("tcp://[127.0.0.1]:80", 7, "Expected an IPv6 address")]
     [InlineData("tcp://[::1%]:80", 7, "Expected an IPv6 address")]
     [InlineData("tcp://[]:80", 7, "Expected an IPv6 address")]
+    [InlineData("tcp://[fe80::1%25eth0]:80", 14, "A zone is written without an escape")]
     [InlineData("tcp://[::1]", 11, "Expected a colon and a port")]
     [InlineData("tcp://[::1]80", 11, "Expected a colon and a port")]
     [InlineData("tcp://127.1:80", 6, "neither a name nor an IP address in its usual form")]
@@ -233,6 +234,20 @@ public sealed class ServiceAddressTests
             Assert.Equal(text, read.ToString());
             Assert.DoesNotContain(text, char.IsControl);
         }
+    }
+
+    [Theory]
+    [InlineData(0x200B)] // a space without a width
+    [InlineData(0x202E)] // from right to left
+    [InlineData(0xE0041)] // a tag
+    [InlineData(0x2028)] // the end of a line
+    public void Hosts_WithWhatNobodySees_AreRefused(int character)
+    {
+        string host = $"exam{new Rune(character)}ple";
+        AddressFormatException error = ServiceAddressError($"tcp://{host}:80");
+        Assert.Contains($"The character U+{character:X4} cannot stand in a host name.", error.Message, StringComparison.Ordinal);
+        Assert.Equal(10, error.Position);
+        Assert.Throws<ArgumentException>("host", () => new TlsAddress(host, 80));
     }
 
     [Fact]

@@ -33,11 +33,12 @@ internal sealed unsafe class UnixPath
 
     private const int LockTries = 20;
 
-    // Absolute: the working directory may be another by the end.
+    // Absolute: the working directory may be another by the end. And otherwise as it was given: behind a link, what is before ".."
+    // is not what stands there.
     private readonly string _path;
     private (uint Major, uint Minor, ulong Inode)? _file;
 
-    private UnixPath(string path) => _path = Path.GetFullPath(path);
+    private UnixPath(string path) => _path = Path.Combine(Environment.CurrentDirectory, path);
 
     /// <summary>Binds a socket to a path, and listens if it is to.</summary>
     /// <param name="fd">The socket.</param>
