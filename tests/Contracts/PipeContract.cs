@@ -132,7 +132,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
         ours.Connect(new UnixDomainSocketEndPoint(path));
         using Socket theirs = listener.Accept();
         File.Delete(path);
-        var end = new SafeFileHandle(UnixCalls.Duplicate((int)ours.Handle), ownsHandle: true);
+        SafeFileHandle end = UnixCalls.Duplicate(ours.SafeHandle);
         Assert.True(IsBlocking(end), "It waits by itself, as those of shells and Node do.");
         Transport output = (await loop.ConnectWritePipeAsync(() => Watch(new TestProtocol()), end)).Transport;
         byte[] data = Pattern(3_000_000);

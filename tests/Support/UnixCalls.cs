@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Toolkit.Tests;
 
@@ -12,9 +13,12 @@ public static partial class UnixCalls
     /// <returns>The number of the child.</returns>
     public static int WaitFor(int pid) => WaitFor(pid, 0, 0);
 
-    /// <summary>Another descriptor of the same open file, which whoever calls closes.</summary>
+    /// <summary>Another descriptor of the same open file.</summary>
+    public static SafeFileHandle Duplicate(SafeHandle handle)
+        => new(DuplicateDescriptor((int)handle.DangerousGetHandle()), ownsHandle: true);
+
     [LibraryImport("libc", EntryPoint = "dup")]
-    public static partial int Duplicate(int descriptor);
+    private static partial int DuplicateDescriptor(int descriptor);
 
     [LibraryImport("libc", EntryPoint = "mkfifo", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int MakeFifo(string path, uint mode);

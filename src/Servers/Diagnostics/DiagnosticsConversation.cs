@@ -195,14 +195,17 @@ internal sealed class DiagnosticsConversation : IDisposable
     private Task EndAnswerAsync()
     {
         _json.WriteEndObject();
-        _json.Flush(); // into the buffer, and blocks nobody
+        MoveToBuffer();
         _buffer.Write("\n"u8);
         return SendAsync();
     }
 
+    // Which blocks nobody: it is memory.
+    private void MoveToBuffer() => _json.Flush();
+
     private async Task SendAsync()
     {
-        _json.Flush();
+        MoveToBuffer();
         await _connection.WriteAsync(_buffer.WrittenMemory);
         _buffer.ResetWrittenCount();
     }
