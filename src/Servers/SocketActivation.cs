@@ -139,12 +139,13 @@ public static partial class SocketActivation
     private static PassedDescriptor[] Receive()
     {
         string?[] values = Array.ConvertAll(s_variables, Environment.GetEnvironmentVariable);
-        Array.ForEach(s_variables, variable => Environment.SetEnvironmentVariable(variable, null));
         string[] names = Parse(values[0], values[1], values[2], Environment.ProcessId);
         if (names.Length > 0 && !OperatingSystem.IsLinux())
         {
             throw new PlatformNotSupportedException("Sockets are passed by systemd, which is Linux's.");
         }
+
+        Array.ForEach(s_variables, variable => Environment.SetEnvironmentVariable(variable, null));
 
         // All of them first, whatever becomes of one: a child must have none.
         for (int i = 0; i < names.Length; i++)

@@ -42,8 +42,7 @@ public interface IDescribedResident<out TInfo> : ILoopResident
 
 /// <summary>
 /// What a transport needs of its loop, and a user of transports does not: the backend, the flush of joined writes, the
-/// way into user code, and a place among the loop's residents. Loop thread only, except where another
-/// is said to be as good.
+/// way into user code, and a place among the loop's residents. Loop thread only, where it does not say otherwise.
 /// </summary>
 public sealed class LoopHost
 {
@@ -108,8 +107,8 @@ public sealed class LoopHost
     public Exception? RefusalOfWait(CancellationToken cancellationToken) => Waiter.Refuse(_loop, cancellationToken);
 
     /// <summary>
-    /// Whether the caller is in the scope, or in one inside it: a shield, or a task of a group of its. What waits for the end of a
-    /// scope from in there waits for itself.
+    /// Whether the caller is in the scope, or in one inside it: a shield, or a task of a group in there. Whoever waits for the end
+    /// of a scope from within it waits for itself.
     /// </summary>
     public static bool IsWithin(CancelScope scope)
     {

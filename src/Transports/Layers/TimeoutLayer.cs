@@ -251,7 +251,7 @@ public class TimeoutLayer : StreamLayer
         TimeSpan now = Loop.Time;
         if (!IsWaiting(which, now))
         {
-            // Reading may go on without a word to us, as after a handshake.
+            // Reading may go on without a word to us, as after a handshake, and so may the sending of a file.
             if (which == ConnectionTimeout.Read ? !_peerHasEnded : Transport.UnsentBytes > 0)
             {
                 next = Least(next, After(now, time));

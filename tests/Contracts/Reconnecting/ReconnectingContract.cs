@@ -444,7 +444,7 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
     [Fact]
     public void Handler_TimesOutOrIsAGroup_IsFollowedByAnother() => Run(async loop =>
     {
-        Server server = await loop.CreateServerAsync(() => Watch(new TestProtocol()), AnyPort); // it says nothing
+        Server server = await loop.CreateServerAsync(MakeProtocol, AnyPort); // who is asked nothing says nothing
         int calls = 0;
         ReconnectingClient client = null!;
         client = loop.CreateReconnectingClient(
@@ -457,6 +457,9 @@ public abstract class ReconnectingContract(LoopUnderTest subject) : ServerSuite(
                             TimeSpan.FromMilliseconds(1), async _ => await connection.ReadLineAsync());
                         break;
                     case 2:
+                        // The server may not have heard of it yet.
+                        await UntilAsync(loop, () => Protocols.Any(served => served.Grammar.IsMade
+                            && Equals(served.Transport.RemoteEndPoint, connection.Transport.LocalEndPoint)));
                         server.AbortConnections();
                         await TaskGroup.RunAsync(async _ => await connection.ReadLineAsync());
                         break;
