@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Toolkit.Backends;
+using Toolkit.Transports;
 
 namespace Toolkit;
 
@@ -153,24 +154,8 @@ public static partial class SocketActivation
             _ = SetFlags(FirstDescriptor + i, SetDescriptorFlags, CloseOnExec); // what is not open is no socket either
         }
 
-        return [.. names.Select((name, i) => new PassedDescriptor(name, FirstDescriptor + i, Open(FirstDescriptor + i)))];
-    }
-
-    // Null when it is no socket, and then it stays open.
-    private static Socket? Open(int descriptor)
-    {
-        var handle = new SafeSocketHandle(descriptor, ownsHandle: true);
-        try
-        {
-            var socket = new Socket(handle);
-            _ = socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Type); // the first to notice that it is none
-            return socket;
-        }
-        catch (Exception exception) when (exception is SocketException or ArgumentException)
-        {
-            handle.SetHandleAsInvalid();
-            return null;
-        }
+        return [.. names.Select((name, i) => new PassedDescriptor(
+            name, FirstDescriptor + i, InheritedSocket.TryOpen(FirstDescriptor + i, ownsHandle: true)))];
     }
 
     private static AdoptFailedException Contradiction(string variable, string value, string what)

@@ -109,7 +109,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
         await loop.ConnectReadPipeAsync(() => reader, read);
         Transport output = (await loop.ConnectWritePipeAsync(() => Watch(new TestProtocol()), write)).Transport;
         byte[] data = Pattern(1_000_000);
-        using FileStream file = NewFile(data);
+        using FileStream file = TestFile.Create(data);
 
         output.Write("head"u8);
         Assert.Equal(data.Length, await output.SendFileAsync(file));
@@ -136,7 +136,7 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
         Assert.True(IsBlocking(end), "It waits by itself, as those of shells and Node do.");
         Transport output = (await loop.ConnectWritePipeAsync(() => Watch(new TestProtocol()), end)).Transport;
         byte[] data = Pattern(3_000_000);
-        using FileStream file = NewFile(data);
+        using FileStream file = TestFile.Create(data);
 
         Task<long> sending = output.SendFileAsync(file);
         await loop.Delay(TimeSpan.FromMilliseconds(20)); // while nobody reads
@@ -314,15 +314,6 @@ public abstract class PipeContract(LoopUnderTest subject) : LoopContract(subject
         var server = new AnonymousPipeServerStream(PipeDirection.In);
         GC.SuppressFinalize(server); // which would close the other end at a moment of its own
         return (server.SafePipeHandle, server.ClientSafePipeHandle);
-    }
-
-    // Gone with its last descriptor.
-    private static FileStream NewFile(byte[] content)
-    {
-        var file = new FileStream(
-            Path.GetTempFileName(), FileMode.Open, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
-        file.Write(content);
-        return file;
     }
 
     private static PseudoTerminal OpenTerminal() => PseudoTerminal.Open();

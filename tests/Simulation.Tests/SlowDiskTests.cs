@@ -45,9 +45,7 @@ public sealed class SlowDiskTests
         TcpOptions options, Func<StreamProtocol, StreamProtocol> behind, bool closes = false, ConnectionLimits? limits = null)
     {
         using var hosts = new TwoHosts(s_slow);
-        using var file = new FileStream(
-            Path.GetTempFileName(), FileMode.Open, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
-        file.SetLength(Size);
+        using FileStream file = TestFile.Create(new byte[Size]);
         Task<long>? sending = null;
         hosts.Serve(
             () => new TestProtocol

@@ -28,17 +28,25 @@ internal sealed class InheritedSocket : IDisposable
             throw new PlatformNotSupportedException($"{address}: sockets are not inherited by number on Windows.");
         }
 
-        var handle = new SafeSocketHandle(address.Descriptor, ownsHandle: false);
+        return TryOpen(address.Descriptor, ownsHandle: false) is { } socket
+            ? new InheritedSocket(address.Descriptor, socket)
+            : throw new AdoptFailedException(SocketError.NotSocket, $"{address} is no socket, or not open.");
+    }
+
+    /// <summary>The socket that a descriptor is; null when it is none, or not open, and then it stays as it is.</summary>
+    public static Socket? TryOpen(int descriptor, bool ownsHandle)
+    {
+        var handle = new SafeSocketHandle(descriptor, ownsHandle);
         try
         {
             var socket = new Socket(handle);
             _ = socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Type); // the first to notice that it is none
-            return new InheritedSocket(address.Descriptor, socket);
+            return socket;
         }
         catch (Exception exception) when (exception is SocketException or ArgumentException)
         {
-            handle.Dispose();
-            throw new AdoptFailedException(SocketError.NotSocket, $"{address} is no socket, or not open.");
+            handle.SetHandleAsInvalid();
+            return null;
         }
     }
 

@@ -465,19 +465,20 @@ public sealed class ThrottlingLayer : StreamLayer
         }
 
         part = part[..(int)Math.Min(part.Length, limit)];
-        _isHandingDown = true;
-        Below.BeginRelease(part.Length);
-        try
+        using (HandDown())
         {
-            _ = handles is null ? base.Write(part.Span) : base.WriteWithHandles(part.Span, handles);
-        }
-        finally
-        {
-            Below.EndRelease();
-            _isHandingDown = false;
-            _handles?.OnSent(_released, part.Length);
-            _released += part.Length;
-            _held.Consume(part.Length);
+            Below.BeginRelease(part.Length);
+            try
+            {
+                _ = handles is null ? base.Write(part.Span) : base.WriteWithHandles(part.Span, handles);
+            }
+            finally
+            {
+                Below.EndRelease();
+                _handles?.OnSent(_released, part.Length);
+                _released += part.Length;
+                _held.Consume(part.Length);
+            }
         }
 
         if (Below.IsBroken)

@@ -443,19 +443,5 @@ public abstract class SendFileContract(LoopUnderTest subject) : StreamContract(s
         AssertSame(expected, received);
     }
 
-    // Gone with its last descriptor.
-    private static FileStream NewFile()
-    {
-        var file = new FileStream(
-            Path.GetTempFileName(),
-            new FileStreamOptions
-            {
-                Mode = FileMode.Open,
-                Access = FileAccess.ReadWrite,
-                Share = FileShare.ReadWrite | FileShare.Delete,
-                Options = FileOptions.DeleteOnClose,
-            });
-        file.Write(s_content);
-        return file;
-    }
+    private static FileStream NewFile() => TestFile.Create(s_content);
 }

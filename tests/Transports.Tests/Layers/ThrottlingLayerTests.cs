@@ -409,9 +409,7 @@ public sealed class ThrottlingLayerTests
         var sender = new RecordingProtocol();
         var peer = new RecordingProtocol();
         await MemoryConnection.CreateAsync(loop, new ThrottlingLayer(sender, reading: new Throttle(1)), peer);
-        using var file = new FileStream(
-            Path.GetTempFileName(), FileMode.Open, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
-        file.Write("content"u8);
+        using FileStream file = TestFile.Create("content"u8);
         Assert.Equal(7, await sender.Transport.SendFileAsync(file));
         sender.Transport.Close();
         await peer.Lost;
