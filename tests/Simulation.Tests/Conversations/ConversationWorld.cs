@@ -59,7 +59,8 @@ internal sealed class ConversationWorld
                 ? new TcpKeepAlive { Time = TimeSpan.FromSeconds(5), Interval = TimeSpan.FromSeconds(1) }
                 : null,
             LingerTime = TimeSpan.FromSeconds(Random.Next(1, 40)),
-            WriteLimits = Random.Chance(0.2) ? new WriteLimits(1000, 100, 100_000) : new WriteLimits(Random.Next(0, 70_000)),
+            // The cap is passed in one seed of eighty or so, often enough for every thousand.
+            WriteLimits = Random.Chance(0.2) ? new WriteLimits(1000, 100, 40_000) : new WriteLimits(Random.Next(0, 70_000)),
         };
         foreach (SimulatedHost client in _clients)
         {
